@@ -1,0 +1,68 @@
+"""Every table and figure that can be asked for: what it is, what of the paper it answers, and the runs behind it."""
+
+from dataclasses import dataclass
+
+from lenet1998.recipes import LENET5_1998, LENET5_DISTORTED, MODERN_LENET5, Recipe
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A table or figure; the module of the same name in `paper_figures` makes it."""
+
+    kind: str  # "table" or "figure"
+    name: str  # as on the command line
+    title: str
+    answers: str  # what of the paper it stands beside
+    recipes: tuple[Recipe, ...] = ()  # trained for a local run
+    recorded_only: tuple[Recipe, ...] = ()  # shown from the committed records where they are, but not trained locally
+
+    @property
+    def module(self) -> str:
+        return self.kind + self.name if len(self.name) <= 2 else self.name
+
+
+EXPERIMENTS = (
+    Experiment(
+        "table",
+        "1",
+        "test error: the paper, this repository, today",
+        "sections III.B and III.C, figure 9's LeNet-5 rows (it is not the paper's Table I)",
+        (LENET5_1998, MODERN_LENET5),
+        (LENET5_DISTORTED,),
+    ),
+    Experiment(
+        "table",
+        "c3",
+        "Table I of the paper, read back out of the built network, with the count of every layer",
+        "Table I and section II.B",
+    ),
+    Experiment(
+        "figure",
+        "5",
+        "training and test error of LeNet-5 against the number of passes",
+        "figure 5",
+        (LENET5_1998,),
+    ),
+    Experiment(
+        "figure",
+        "comparison",
+        "the LeNet-5 of 1998 and the LeNet of today: training and test error over 20 passes",
+        "nothing in the paper; it is the question of today",
+        (LENET5_1998, MODERN_LENET5),
+    ),
+)
+
+# Tables and figures of the paper that this repository does not regenerate, and why.
+NOT_REGENERATED = (
+    ("figures 1, 2", "drawings of an idea and of an architecture; there is nothing to measure"),
+    ("figures 3, 4, 6, 7, 8", "not regenerated yet"),
+    ("figures 9 to 12", "not regenerated yet, apart from figure 9's LeNet-5 rows in table 1"),
+    ("figure 13", "not regenerated yet"),
+    ("figures 14 to 21, 28 to 34", "sections IV to VI and VIII to X; they need documents and data that are not public"),
+    ("figures 22 to 27", "section VII; not regenerated yet, though the network takes inputs of any width"),
+)
+
+
+def find(kind: str, name: str) -> Experiment | None:
+    """The experiment of that kind and name, None where there is none."""
+    return next((e for e in EXPERIMENTS if (e.kind, e.name) == (kind, name)), None)

@@ -1,0 +1,246 @@
+"""Regenerate the tables and figures of LeCun, Bottou, Bengio & Haffner (1998).
+
+  python reproduce.py --table 1                         train what it needs, then print and write the table
+  python reproduce.py --table 1 --figure 5              several at once; what they share is trained once
+  python reproduce.py --recorded --all                  train nothing; use the records that come with the repository
+  python reproduce.py --table 1 --dataset sample        5,000 digits that come with the package; no download
+  python reproduce.py --list                            everything that can be asked for
+
+A run that was trained before is not trained again, and one that was stopped, with Ctrl-C or otherwise, goes on from
+its last completed pass when the same command is given again. The numbers do not depend on --jobs.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from lenet1998 import data, display, experiments, jobs, records, training
+from lenet1998.errors import UserError
+from lenet1998.experiments import EXPERIMENTS, Experiment
+from lenet1998.recipes import shortened
+from paper_figures import runs
+
+ROOT = Path(__file__).resolve().parent
+RECORDS = ROOT / "results" / "records"
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"reproduce.py: {message}; see python reproduce.py --help.\n")
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(
+        prog="reproduce.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    what = parser.add_argument_group("what to make")
+    what.add_argument("--table", metavar="NAME", nargs="+", action="extend", default=[], help="tables, as in --list")
+    what.add_argument("--figure", metavar="NAME", nargs="+", action="extend", default=[], help="figures, as in --list")
+    what.add_argument("--all", action="store_true", help="every table and figure")
+    what.add_argument(
+        "--list", action="store_true", help="what there is, what of the paper it answers, how long it takes"
+    )
+    digits = parser.add_argument_group("digits")
+    digits.add_argument(
+        "--dataset",
+        choices=("auto", "mnist", "sample"),
+        default="auto",
+        help="mnist: the full set, or an error; sample: 5,000 digits that come with the package; "
+        "auto (default): the full set where it can be had, else the sample, saying so",
+    )
+    digits.add_argument(
+        "--data",
+        metavar="DIR",
+        type=Path,
+        help=f"where the four MNIST files are (default: ${data.VARIABLE}, then data/, then a download into data/)",
+    )
+    how = parser.add_argument_group("training")
+    how.add_argument("--recorded", action="store_true", help="train nothing: use the records in results/ only")
+    how.add_argument("--retrain", action="store_true", help="train again what was trained before")
+    how.add_argument("--seeds", metavar="K", type=positive, default=1, help="seeds 0 to K-1 (default 1)")
+    how.add_argument("--passes", metavar="N", type=positive, help="only the first N passes of the schedule")
+    how.add_argument(
+        "--engine",
+        choices=training.ENGINES,
+        default="online",
+        help="online (default): compiled; torch: the readable reference, some 20 times slower",
+    )
+    how.add_argument("--jobs", metavar="N", type=positive, default=cores(), help="runs at once (default: the cores)")
+    how.add_argument("--cluster", metavar="ADDRESS", help="train on the workers of a running dask scheduler instead")
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help="where runs, tables and figures go (default: runs/; with --recorded, results/)",
+    )
+    output.add_argument("--record", action="store_true", help="also store the runs among the records in results/")
+    output.add_argument("--quiet", action="store_true", help="no progress, only the tables and the names of the files")
+    return parser.parse_args(arguments)
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+positive.__name__ = "number above 0"  # argparse names the type in its message
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line; the exit code is 0, 1 where a run failed, 2 for bad input, 130 after Ctrl-C."""
+    options = parse(arguments)
+    try:
+        chosen = chosen_experiments(options)
+        if not chosen:
+            print(listing())
+            return 0
+        check(options)
+        if options.recorded:
+            return make(chosen, None, options.out or ROOT / "results")
+        return train_and_make(chosen, options)
+    except UserError as error:
+        print(f"reproduce.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last completed pass of each run.", file=sys.stderr)
+        return 130
+
+
+def chosen_experiments(options: argparse.Namespace) -> list[Experiment]:
+    """What was asked for, in the order of the list; nothing for --list or no request at all."""
+    wanted = [("table", name) for name in options.table] + [("figure", name) for name in options.figure]
+    for kind, name in wanted:
+        if experiments.find(kind, name) is None:
+            known = ", ".join(e.name for e in EXPERIMENTS if e.kind == kind)
+            raise UserError(f"there is no {kind} {name!r}; the {kind}s are {known}.")
+    if options.list:
+        return []
+    return [e for e in EXPERIMENTS if options.all or (e.kind, e.name) in wanted]
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse options that do not go together, and an output folder that cannot be written, before anything is done."""
+    if options.recorded:
+        given = {
+            "--retrain": options.retrain,
+            "--record": options.record,
+            "--dataset": options.dataset != "auto",
+            "--data": options.data is not None,
+            "--passes": options.passes is not None,
+            "--seeds": options.seeds != 1,
+            "--cluster": options.cluster is not None,
+        }
+        if clash := [name for name, is_given in given.items() if is_given]:
+            raise UserError(f"--recorded trains nothing, so {clash[0]} has no meaning beside it; drop one of them.")
+    if options.record and options.passes:
+        raise UserError("--record stores whole runs, and --passes cuts them short; drop one of them.")
+    out = options.out or ROOT / ("results" if options.recorded else "runs")
+    existing = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise UserError(f"{existing} cannot be written to; name another folder with --out.")
+
+
+def train_and_make(chosen: list[Experiment], options: argparse.Namespace) -> int:
+    """Train the runs that are missing, then make what was asked for from them and from the records."""
+    out = options.out or ROOT / "runs"
+    recipes = list(dict.fromkeys(recipe for experiment in chosen for recipe in experiment.recipes))
+    if not recipes:
+        return make(chosen, None, out)
+    if options.passes:
+        recipes = [shorter(recipe, options.passes) for recipe in recipes]
+    dataset = data.load(options.dataset, options.data)
+    wanted = [
+        training.make_run(recipe, seed, dataset, options.engine) for seed in range(options.seeds) for recipe in recipes
+    ]
+    root = out / "training"
+    if options.retrain:
+        for run in wanted:
+            training.forget(run, root)
+    outcome = jobs.train_all(
+        wanted, dataset, root, options.jobs, display.display_for(sys.stderr, options.quiet), options.cluster
+    )
+    done = [record for record in outcome.records if record is not None]
+    if options.record:
+        for record in done:
+            records.save_labels(RECORDS, dataset.name, dataset.test.labels)
+            path = records.place(RECORDS, dataset.name, record.name, record.seed)
+            records.save(training.without_weights(record), path)
+    if done:
+        make(chosen, runs.gather(done, dataset.test.labels), out)
+    return 1 if outcome.failures else 0
+
+
+def shorter(recipe, passes: int):
+    try:
+        return shortened(recipe, passes)
+    except ValueError as error:
+        raise UserError(f"{error}; give --passes a smaller number.") from None
+
+
+def make(chosen: list[Experiment], local: runs.Runs | None, out: Path) -> int:
+    """Write every table and figure that was asked for; print the tables and the names of the files."""
+    for experiment in chosen:
+        module = importlib.import_module(f"paper_figures.{experiment.module}")
+        recorded = runs.read(RECORDS, "mnist", module.RECIPES)
+        files = module.make(recorded, out / f"{experiment.kind}s", local)
+        if experiment.kind == "table":
+            print(module.text(recorded, local))
+        print(f"{experiment.kind} {experiment.name}: " + ", ".join(shown(file) for file in files))
+    return 0
+
+
+def shown(path: Path) -> str:
+    """A path as the person would type it."""
+    absolute = path.absolute()
+    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(absolute)
+
+
+def listing() -> str:
+    """Every table and figure, of ours and of the paper's."""
+    lines = ["What can be regenerated (python reproduce.py --table NAME, --figure NAME, or --all):", ""]
+    for experiment in EXPERIMENTS:
+        lines += [
+            f"  --{experiment.kind} {experiment.name}",
+            f"      {experiment.title}",
+            f"      of the paper: {experiment.answers}",
+            f"      {status(experiment)}",
+        ]
+    lines += ["", "Tables and figures of the paper that are not regenerated here:", ""]
+    lines += [f"  {name}: {reason}" for name, reason in experiments.NOT_REGENERATED]
+    lines += ["", "Add --recorded to use the committed records and train nothing; --help explains every option."]
+    return "\n".join(lines)
+
+
+def status(experiment: Experiment) -> str:
+    """Whether an experiment's runs are recorded, and how long training one seed of each took then."""
+    if not experiment.recipes:
+        return "needs no runs; takes seconds"
+    seconds, parts = 0.0, []
+    for recipe in (*experiment.recipes, *experiment.recorded_only):
+        found = records.find(RECORDS, "mnist", recipe.name)
+        parts.append(f"{recipe.name} {len(found)} seeds" if found else f"{recipe.name} not yet")
+        if found and recipe in experiment.recipes:
+            seconds += found[0].provenance["wall_seconds"]
+    time = f"training one seed of each took {display.clock(seconds)} minutes on one core" if seconds else "time unknown"
+    return f"recorded: {', '.join(parts)}; {time}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
