@@ -127,7 +127,7 @@ def lenet5(name: str = "LeNet-5", half: bool = False) -> Network:
 
 
 def multilayer_perceptron(input_size: int, *hidden: int) -> Network:
-    """A fully connected network of section III.C.5 or III.C.6, such as 28x28-300-10: squashing outputs, no RBF units."""
+    """A fully connected network of section III.C.5 or III.C.6, such as 28x28-300-10, with squashing outputs."""
     layers = [FullyConnected(f"H{i}", units) for i, units in enumerate(hidden, start=1)]
     name = "-".join([f"{input_size}x{input_size}", *map(str, hidden), "10"])
     return Network(name, (*layers, FullyConnected("output", 10)), input_size=input_size)
