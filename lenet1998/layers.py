@@ -95,20 +95,22 @@ class TableConvolution(nn.Module):
 class Subsampling(nn.Module):
     """Non-overlapping 2x2 neighbourhoods (S2, S4): four inputs added, times a coefficient, plus a bias, one per map.
 
-    `table` names the one input map that each map reads; without it, map m reads input map m. The last row or column of
-    a map of odd size is left out. The coefficient starts at 0.5 and the bias at 0 (paper silent; the same authors'
-    later code).
+    That is how section II.B has it; `average` takes their average instead of their sum, as section II.A says. `table`
+    names the one input map that each map reads; without it, map m reads input map m. The last row or column of a map
+    of odd size is left out. The coefficient starts at 0.5 and the bias at 0 (paper silent; the same authors' later
+    code).
     """
 
-    def __init__(self, maps: int, table: Sequence[int] | None = None):
+    def __init__(self, maps: int, table: Sequence[int] | None = None, average: bool = False):
         super().__init__()
+        self.average = average
         self.register_buffer("table", None if table is None else torch.tensor(table))
         self.coefficient = nn.Parameter(torch.full((maps,), 0.5))
         self.bias = nn.Parameter(torch.zeros(maps))
 
     def sums(self, maps: Tensor) -> Tensor:
-        """The four inputs of each unit added up: (N, maps, rows // 2, columns // 2)."""
-        sums = F.avg_pool2d(maps, 2, divisor_override=1)
+        """The sum (or average) of each unit's four inputs: (N, maps, rows // 2, columns // 2)."""
+        sums = F.avg_pool2d(maps, 2, divisor_override=None if self.average else 1)
         return sums if self.table is None else sums.index_select(1, self.table)
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -173,8 +175,8 @@ def build(
                     modules[name] = FullConvolution(maps, made, k)
                 case networks.Convolution(name=name, kernel=k, table=table):
                     modules[name] = TableConvolution(table, maps, k)
-                case networks.Subsampling(name=name, trainable=True, table=table):
-                    modules[name] = Subsampling(made, table)
+                case networks.Subsampling(name=name, trainable=True, table=table, average=average):
+                    modules[name] = Subsampling(made, table, average)
                 case networks.Subsampling(name=name, table=None):
                     modules[name] = nn.AvgPool2d(2)
                 case networks.FullyConnected(name=name):

@@ -33,13 +33,14 @@ class Convolution:
 class Subsampling:
     """Non-overlapping 2x2 neighbourhoods (section II.B).
 
-    Trainable: the four inputs are added, multiplied by one coefficient per map, and one bias per map is added.
-    Not trainable: their plain average, as networks of today have it.
+    Trainable: the four inputs are added (or averaged), multiplied by one coefficient per map, and one bias per map is
+    added. Not trainable: their plain average, as networks of today have it.
     """
 
     name: str
     table: tuple[int, ...] | None = None  # the one input map that each map reads; None: map m reads input map m
     trainable: bool = True
+    average: bool = False  # section II.B says that the four inputs "are added", section II.A "the average"
     squash: str = "tanh"
 
 

@@ -90,6 +90,7 @@ class Recipe:
     validation_patterns: int = 0  # the last so many training patterns are held out
     distortions: Distortions | None = None
     reads_test_set: bool = True  # a recipe of a study does not
+    frozen_errors: Literal["every pass", "last pass"] = "every pass"  # when the frozen network's errors are measured
     reported_passes: tuple[int, ...] = ()  # passes reported beside the last one
 
     @property

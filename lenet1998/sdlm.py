@@ -115,9 +115,13 @@ def _below(module: nn.Module, inputs: Tensor, h: Tensor, coefficient: Coefficien
             rows, columns = module.kernel_size if isinstance(module.kernel_size, tuple) else [module.kernel_size] * 2
             below, _ = _weighted(module, inputs, h)  # has one factor 1/neighbours of the two
             return below / (module.divisor_override or rows * columns), []
-        case Subsampling() if coefficient == "square of the sum":
-            below, (_, bias) = _weighted(module, inputs, h)
-            return below, [(h * module.sums(inputs).square()).sum((0, 2, 3)), bias]
+        case Subsampling():
+            below, (of_coefficient, of_bias) = _weighted(module, inputs, h)
+            if module.average:  # an average too
+                below, of_coefficient = below / 4, of_coefficient / 4
+            if coefficient == "square of the sum":
+                of_coefficient = (h * module.sums(inputs).square()).sum((0, 2, 3))
+            return below, [of_coefficient, of_bias]
         case _:
             return _weighted(module, inputs, h)
 

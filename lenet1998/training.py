@@ -256,8 +256,10 @@ def _evaluate(recipe, trainer, digits, validation, test, entry, arrays) -> None:
     def error_pct(answers: np.ndarray, labels: np.ndarray) -> float:
         return 100 * float(np.mean(answers != labels))
 
+    entry["train_error_pct"] = entry["validation_error_pct"] = entry["test_error_pct"] = None
+    if recipe.frozen_errors == "last pass" and entry["pass"] < recipe.passes:
+        return
     entry["train_error_pct"] = error_pct(trainer.answers(digits.images), digits.labels)
-    entry["validation_error_pct"] = entry["test_error_pct"] = None
     if validation is not None:
         entry["validation_error_pct"] = error_pct(trainer.answers(validation.images), validation.labels)
     if recipe.reads_test_set:

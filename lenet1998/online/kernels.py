@@ -206,12 +206,12 @@ def subsampling_forward(step: Step, value, dtype: str):
     maps, rows, width, pitch, pitch_in = made.maps, made.rows, row_width(step), made.pitch, below.pitch
     start_in, plane_in, start, plane = below.start, below.plane, made.start, made.plane
     scratch, weight, bias = step.scratch, step.weight, step.bias
-    quarter, zero = np.dtype(dtype).type(0.25), np.dtype(dtype).type(0)
+    share, zero = np.dtype(dtype).type(input_share(step)), np.dtype(dtype).type(0)
 
     @compiled
     def forward(weights, memory):
         for m in range(maps):
-            c = weights[weight + m] if trainable else quarter
+            c = weights[weight + m] * share if trainable else share
             b = weights[bias + m] if trainable else zero
             for y in range(rows):
                 at = start_in + table[m] * plane_in + 2 * y * pitch_in
@@ -228,6 +228,11 @@ def subsampling_forward(step: Step, value, dtype: str):
     return forward
 
 
+def input_share(step: Step) -> float:
+    """What each of the four inputs counts before the coefficient."""
+    return 1 / 4 if step.layer.average or not step.layer.trainable else 1.0
+
+
 def row_width(step: Step) -> int:
     """Columns of a subsampled row that are computed: whole vectors where the row below is long enough."""
     made = step.states_out
@@ -242,7 +247,7 @@ def subsampling_backward(step: Step, apply_slope, dtype: str):
     deltas, scratch, weight, length = step.deltas_out.start, step.scratch, step.weight, below.length
     shared, passes_down = len(set(table.tolist())) < maps, step.index > 0
     number = np.dtype(dtype).type
-    quarter, sixteenth, zero = number(1 / 4), number(1 / 16), number(0)
+    share, squared_share, zero = number(input_share(step)), number(input_share(step) ** 2), number(0)
 
     @compiled
     def backward(weights, memory, update, sweep):
@@ -253,8 +258,8 @@ def subsampling_backward(step: Step, apply_slope, dtype: str):
             for i in range(length):
                 down[i] = 0
         for m in range(maps):
-            average = quarter if sweep == GRADIENT else sixteenth
-            c = weights[weight + m] if trainable else average
+            factor = share if sweep == GRADIENT else squared_share
+            c = weights[weight + m] * factor if trainable else factor
             of_coefficient = zero
             of_bias = zero
             for y in range(rows):
@@ -291,7 +296,7 @@ def subsampling_backward(step: Step, apply_slope, dtype: str):
                             upper[2 * x + 1] = d
                             lower[2 * x] = d
                             lower[2 * x + 1] = d
-            derivatives[m] = of_coefficient
+            derivatives[m] = factor * of_coefficient
             derivatives[maps + m] = of_bias
         if trainable:
             apply(update, weight, 2 * maps, weights)

@@ -1,9 +1,11 @@
 """A network's compiled parts, put together from its description."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 from numba import njit
+from numba.core.dispatcher import Dispatcher
 
 from lenet1998.networks import Network
 from lenet1998.online.heads import Head, make_head
@@ -32,12 +34,31 @@ def plan_of(network: Network) -> Plan:
 def make_machine(network: Network, dtype: str) -> Machine:
     """Specialise every kernel on `network`; nothing is compiled before it is first called."""
     plan = plan_of(network)
-    return Machine(
+    machine = Machine(
         load=make_load(network, plan),
         forward=tuple(forward_kernel(step, dtype) for step in plan.steps),
         head=make_head(network, plan),
         backward=tuple(backward_kernel(step, dtype) for step in plan.steps),
     )
+    tag = hashlib.sha256(f"{network} {dtype}".encode()).hexdigest()[:20]
+    head = machine.head
+    for function in (machine.load, *machine.forward, *machine.backward, head.criterion, head.answer, head.curvature):
+        give_own_name(function, tag)
+    return machine
+
+
+def give_own_name(function: Dispatcher, tag: str) -> None:
+    """Put `tag` into the names of a function and of those that it is made of.
+
+    Machine code that was compiled in different processes is linked by name when it is loaded from the cache into one:
+    two networks whose kernels had the same names would run each other's.
+    """
+    python = function.py_func
+    if not python.__qualname__.endswith(tag):
+        python.__qualname__ += tag
+        for cell in python.__closure__ or ():
+            if isinstance(cell.cell_contents, Dispatcher):
+                give_own_name(cell.cell_contents, tag)
 
 
 def make_load(network: Network, plan: Plan):
