@@ -64,7 +64,7 @@ WITH_TABLES = Network(
     "with tables",
     (
         Convolution("C1", 2, kernel=3),
-        SubsamplingLayer("S2", table=(0, 0, 1)),
+        SubsamplingLayer("S2", table=(0, 0, 1), average=True),
         Convolution("C3", 4, kernel=2, table=((0, 1), (1, 2), (0, 2), (0, 1, 2))),
         FullyConnected("output", 4),
     ),
@@ -91,6 +91,7 @@ class Connection:
     source: int  # unit of the layer below
     parameter: int | None  # index in the flat vector
     weight: float
+    share: float = 1.0  # of the parameter in the weight
 
 
 @dataclass
@@ -111,8 +112,9 @@ def units_of(network, vector):
         for m, y, x in np.ndindex(made, made_rows, made_columns):
             connections = []
 
-            def connect(source_map, row, column, parameter, to=connections, rows=rows, columns=columns):
-                to.append(Connection((source_map * rows + row) * columns + column, parameter, vector[parameter]))
+            def connect(source_map, row, column, parameter, share=1.0, to=connections, rows=rows, columns=columns):
+                place = (source_map * rows + row) * columns + column
+                to.append(Connection(place, parameter, share * vector[parameter], share))
 
             match layer:
                 case Convolution(name=name, kernel=k):
@@ -130,7 +132,8 @@ def units_of(network, vector):
                     source = m if layer.table is None else layer.table[m]
                     for dy, dx in np.ndindex(2, 2):
                         if layer.trainable:
-                            connect(source, 2 * y + dy, 2 * x + dx, at[f"{name}.coefficient"] + m)
+                            share = 1 / 4 if layer.average else 1.0
+                            connect(source, 2 * y + dy, 2 * x + dx, at[f"{name}.coefficient"] + m, share)
                         else:
                             place = (source * rows + 2 * y + dy) * columns + 2 * x + dx
                             connections.append(Connection(place, None, 1 / 4))
@@ -171,10 +174,10 @@ def literal_curvature(network, vector, images, at_the_top, coefficient="sum of s
                 in_sum = slope(kind, a[i]) ** 2 * in_states[i]  # first factor of equation 27
                 for c in unit.connections:
                     if c.parameter is not None:
-                        total[c.parameter] += in_sum * x[c.source] ** 2  # equation 25, summed by equation 23
+                        total[c.parameter] += in_sum * (c.share * x[c.source]) ** 2  # equations 25 and 23
                     below[c.source] += c.weight**2 * in_sum  # the sum of equation 27
                 if unit.coefficient and coefficient == "square of the sum" and unit.bias is not None:
-                    inputs = [x[c.source] for c in unit.connections]
+                    inputs = [c.share * x[c.source] for c in unit.connections]
                     shared = unit.connections[0].parameter
                     total[shared] += in_sum * (sum(inputs) ** 2 - sum(value**2 for value in inputs))
                 if unit.bias is not None:
