@@ -14,6 +14,7 @@ import argparse
 import importlib
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -74,7 +75,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         default="online",
         help="online (default): compiled; torch: the readable reference, some 20 times slower",
     )
-    how.add_argument("--jobs", metavar="N", type=positive, default=cores(), help="runs at once (default: the cores)")
+    how.add_argument("--jobs", metavar="N", type=positive, help="runs at once (default: the cores)")
     how.add_argument("--cluster", metavar="ADDRESS", help="train on the workers of a running dask scheduler instead")
     output = parser.add_argument_group("output")
     output.add_argument(
@@ -89,13 +90,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-positive.__name__ = "number above 0"  # argparse names the type in its message
+    if not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
 
 
 def cores() -> int:
@@ -112,14 +109,17 @@ def main(arguments: Sequence[str]) -> int:
             print(listing())
             return 0
         check(options)
+        recorded = {experiment: read_records(experiment, options.recorded) for experiment in chosen}
         if options.recorded:
-            return make(chosen, None, options.out or ROOT / "results")
-        return train_and_make(chosen, options)
+            make(recorded, None, options.out or ROOT / "results")
+            return 0
+        return train_and_make(recorded, options)
     except UserError as error:
         print(f"reproduce.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last completed pass of each run.", file=sys.stderr)
+        same = "the same command without --retrain" if options.retrain else "the same command"
+        print(f"stopped; {same} goes on from the last completed pass of each run.", file=sys.stderr)
         return 130
 
 
@@ -145,36 +145,55 @@ def check(options: argparse.Namespace) -> None:
             "--data": options.data is not None,
             "--passes": options.passes is not None,
             "--seeds": options.seeds != 1,
+            "--engine": options.engine != "online",
+            "--jobs": options.jobs is not None,
             "--cluster": options.cluster is not None,
         }
         if clash := [name for name, is_given in given.items() if is_given]:
             raise UserError(f"--recorded trains nothing, so {clash[0]} has no meaning beside it; drop one of them.")
     if options.record and options.passes:
         raise UserError("--record stores whole runs, and --passes cuts them short; drop one of them.")
+    if options.cluster and options.jobs:
+        raise UserError("--jobs counts the runs at once on this machine, --cluster leaves it; drop one of them.")
     out = options.out or ROOT / ("results" if options.recorded else "runs")
-    existing = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise UserError(f"{existing} cannot be written to; name another folder with --out.")
+    for folder in (out / "training", out / "tables", out / "figures"):
+        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        if not existing.is_dir() or not os.access(existing, os.W_OK):
+            raise UserError(f"{existing} cannot be written to; name another folder with --out.")
 
 
-def train_and_make(chosen: list[Experiment], options: argparse.Namespace) -> int:
+def read_records(experiment: Experiment, needed: bool) -> runs.Runs:
+    """The committed records of an experiment; UserError for a damaged one, or for none where one is `needed`."""
+    names = [recipe.name for recipe in (*experiment.recipes, *experiment.recorded_only)]
+    found = runs.read(RECORDS, "mnist", names)
+    if needed and names and not any(found.records.values()):
+        raise UserError(
+            f"no run of {experiment.kind} {experiment.name} is recorded yet; leave out --recorded to train them."
+        )
+    return found
+
+
+def train_and_make(recorded: dict[Experiment, runs.Runs], options: argparse.Namespace) -> int:
     """Train the runs that are missing, then make what was asked for from them and from the records."""
     out = options.out or ROOT / "runs"
-    recipes = list(dict.fromkeys(recipe for experiment in chosen for recipe in experiment.recipes))
+    recipes = list(dict.fromkeys(recipe for experiment in recorded for recipe in experiment.recipes))
     if not recipes:
-        return make(chosen, None, out)
+        make(recorded, None, out)
+        return 0
     if options.passes:
         recipes = [shorter(recipe, options.passes) for recipe in recipes]
     dataset = data.load(options.dataset, options.data)
     wanted = [
         training.make_run(recipe, seed, dataset, options.engine) for seed in range(options.seeds) for recipe in recipes
     ]
-    root = out / "training"
-    if options.retrain:
-        for run in wanted:
-            training.forget(run, root)
     outcome = jobs.train_all(
-        wanted, dataset, root, options.jobs, display.display_for(sys.stderr, options.quiet), options.cluster
+        wanted,
+        dataset,
+        out / "training",
+        options.jobs or cores(),
+        display.display_for(sys.stderr, options.quiet),
+        options.cluster,
+        options.retrain,
     )
     done = [record for record in outcome.records if record is not None]
     if options.record:
@@ -182,8 +201,13 @@ def train_and_make(chosen: list[Experiment], options: argparse.Namespace) -> int
             records.save_labels(RECORDS, dataset.name, dataset.test.labels)
             path = records.place(RECORDS, dataset.name, record.name, record.seed)
             records.save(training.without_weights(record), path)
-    if done:
-        make(chosen, runs.gather(done, dataset.test.labels), out)
+    trained = {record.name for record in done}
+    possible = {
+        experiment: found
+        for experiment, found in recorded.items()
+        if not experiment.recipes or any(recipe.name in trained for recipe in experiment.recipes)
+    }
+    make(possible, runs.gather(done, dataset.test.labels) if done else None, out)
     return 1 if outcome.failures else 0
 
 
@@ -194,16 +218,14 @@ def shorter(recipe, passes: int):
         raise UserError(f"{error}; give --passes a smaller number.") from None
 
 
-def make(chosen: list[Experiment], local: runs.Runs | None, out: Path) -> int:
-    """Write every table and figure that was asked for; print the tables and the names of the files."""
-    for experiment in chosen:
+def make(recorded: dict[Experiment, runs.Runs], local: runs.Runs | None, out: Path) -> None:
+    """Write every table and figure, each from its records; print the tables and the names of the files."""
+    for experiment, found in recorded.items():
         module = importlib.import_module(f"paper_figures.{experiment.module}")
-        recorded = runs.read(RECORDS, "mnist", module.RECIPES)
-        files = module.make(recorded, out / f"{experiment.kind}s", local)
+        files = module.make(found, out / f"{experiment.kind}s", local)
         if experiment.kind == "table":
-            print(module.text(recorded, local))
+            print(module.text(found, local))
         print(f"{experiment.kind} {experiment.name}: " + ", ".join(shown(file) for file in files))
-    return 0
 
 
 def shown(path: Path) -> str:
@@ -216,16 +238,16 @@ def listing() -> str:
     """Every table and figure, of ours and of the paper's."""
     lines = ["What can be regenerated (python reproduce.py --table NAME, --figure NAME, or --all):", ""]
     for experiment in EXPERIMENTS:
-        lines += [
-            f"  --{experiment.kind} {experiment.name}",
-            f"      {experiment.title}",
-            f"      of the paper: {experiment.answers}",
-            f"      {status(experiment)}",
-        ]
+        about = (experiment.title, f"of the paper: {experiment.answers}", status(experiment))
+        lines += [f"  --{experiment.kind} {experiment.name}", *(indented(text, 6) for text in about)]
     lines += ["", "Tables and figures of the paper that are not regenerated here:", ""]
-    lines += [f"  {name}: {reason}" for name, reason in experiments.NOT_REGENERATED]
+    lines += [indented(f"{name}: {reason}", 2) for name, reason in experiments.NOT_REGENERATED]
     lines += ["", "Add --recorded to use the committed records and train nothing; --help explains every option."]
     return "\n".join(lines)
+
+
+def indented(text: str, columns: int) -> str:
+    return textwrap.fill(text, 100, initial_indent=" " * columns, subsequent_indent=" " * (columns + 2))
 
 
 def status(experiment: Experiment) -> str:

@@ -51,7 +51,7 @@ class Lines(Silent):
         )
 
     def done(self, run: Run, record: Record) -> None:
-        print(f"{run.name}: done, {summary(record)}", file=self._stream, flush=True)
+        print(done_text(run, record), file=self._stream, flush=True)
 
 
 class Bars(Silent):
@@ -81,12 +81,13 @@ class Bars(Silent):
 
     def done(self, run: Run, record: Record) -> None:
         if run in self._bars:
-            bar = self._bars[run]
-            bar.set_postfix_str(summary(record), refresh=False)
-            bar.update(bar.total - bar.n)
+            self._bars[run].bar_format = done_text(run, record)
+            self._bars[run].refresh()
+        else:
+            tqdm.write(done_text(run, record), file=self._stream)
 
     def failed(self, run: Run, why: str) -> None:
-        tqdm.write(f"{run.name} failed: {why}", file=sys.stderr)
+        tqdm.write(f"{run.name} failed: {why}", file=self._stream)
 
     def close(self) -> None:
         for bar in self._bars.values():
@@ -104,12 +105,14 @@ def error_text(progress: Progress) -> str:
     return f"on-the-fly error {100 * progress.errors / progress.patterns:.2f}%"
 
 
-def summary(record: Record) -> str:
-    """The last pass of a run in a few words."""
+def done_text(run: Run, record: Record) -> str:
+    """The last pass of a run in a few words; its on-the-fly error where the recipe reads neither set apart."""
     last = record.curve[-1]
-    shown = [("test", last["test_error_pct"]), ("validation", last["validation_error_pct"])]
-    errors = ", ".join(f"{name} error {value:.2f}%" for name, value in shown if value is not None)
-    return errors or f"on-the-fly error {last['on_the_fly_error_pct']:.2f}%"
+    shown = {"test": last["test_error_pct"], "validation": last["validation_error_pct"]}
+    if not any(value is not None for value in shown.values()):
+        shown = {"on-the-fly": last["on_the_fly_error_pct"]}
+    errors = ", ".join(f"{name} error {value:.2f}%" for name, value in shown.items() if value is not None)
+    return f"{run.name}: done, {errors}"
 
 
 def clock(seconds: float) -> str:

@@ -151,7 +151,7 @@ def provenance(threads: int = 1, wall_seconds: float | None = None) -> dict[str,
     """Which code, versions and processor a run has, and when; ask at its start, the wall time can be filled in later.
 
     `revision` and `clean` are None outside a checkout. `clean` leaves results/ out: records that have just been
-    written do not change the code.
+    written do not change the code. Bits can be compared between runs of the same versions and instruction set.
     """
     revision, clean = _revision(Path(__file__).resolve().parents[1])
     return {
@@ -159,6 +159,7 @@ def provenance(threads: int = 1, wall_seconds: float | None = None) -> dict[str,
         "clean": clean,
         "versions": {"python": platform.python_version(), **_versions("lenet1998", "numpy", "numba", "torch")},
         "processor": _processor(),
+        "instruction_set": _instruction_set(),
         "threads": threads,
         "wall_seconds": wall_seconds,
         "utc": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -236,6 +237,17 @@ def _versions(*packages: str) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _instruction_set() -> str:
+    """What compiled code may use of the processor: LLVM's name for it and a hash of its features.
+
+    Processors that share a model name may differ in it, as may virtual machines on the same processor.
+    """
+    from llvmlite import binding
+
+    features = hashlib.sha256(binding.get_host_cpu_features().flatten().encode()).hexdigest()
+    return f"{binding.get_host_cpu_name()} {features[:8]}"
 
 
 def _processor() -> str:

@@ -5,10 +5,12 @@ pass, a small file that tells how far it is, and at the end its record.
 """
 
 import hashlib
+import io
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +31,8 @@ FIRST_LOSSES = 100
 
 # What the random streams of a run are for; each has the seed and its own number, so none depends on another.
 _ORDER, _SUBSET = 2, 3
+
+_DIGEST = hashlib.sha256().digest_size  # bytes
 
 
 class Stopped(Exception):
@@ -100,13 +104,15 @@ def train(
 ) -> Record:
     """Train a run to its end, from its last completed pass if it was begun before, and return its record.
 
-    `tell` hears of the progress and `stop` is asked about every tenth of a second; Stopped is raised when it says so.
+    `tell` hears of the progress and `stop` is asked every thousand patterns; Stopped is raised when it says so.
     A second process that wants the same run waits for the first, then finds the record.
     """
     folder = run.folder(root)
     with _alone(folder, stop):
         record = finished(run, root)
         if record is None:
+            for half_written in folder.glob(".*"):  # by a process that was killed
+                half_written.unlink()
             record = _train(run, dataset, folder, tell, stop)
             records.save(record, folder / "record")
             (folder / "checkpoint.npz").unlink(missing_ok=True)
@@ -273,7 +279,7 @@ def _evaluate(recipe, trainer, digits, validation, test, entry, arrays) -> None:
 
 @dataclass(frozen=True)
 class _Checkpoint:
-    """A run after its last completed pass, beside the trainer's own state."""
+    """A run after its last completed pass, beside the trainer's own state; a file npz with its sha256 at the end."""
 
     curve: tuple[dict, ...] = ()
     provenance: dict | None = None
@@ -284,16 +290,22 @@ class _Checkpoint:
         content = {"text": np.array(text)}
         content |= {f"trainer_{name}": array for name, array in trainer.state().items()}
         content |= {f"record_{name}": array for name, array in (self.arrays or {}).items()}
-        records.write_whole(path, records.npz_bytes(content))
+        npz = records.npz_bytes(content)
+        records.write_whole(path, npz + hashlib.sha256(npz).digest())
 
     @classmethod
     def read(cls, path: Path, trainer) -> "_Checkpoint":
-        """The checkpoint at `path`, its state restored into the trainer; a fresh one where there is none to be had."""
-        content = {}
-        with suppress(OSError, ValueError), np.load(path, allow_pickle=False) as npz:
-            content = {name: npz[name] for name in npz.files}
-        if not content:
+        """The checkpoint at `path`, its state restored into the trainer; a fresh one where there is no intact one."""
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
             return cls(arrays={})
+        npz, digest = data[:-_DIGEST], data[-_DIGEST:]
+        if hashlib.sha256(npz).digest() != digest:
+            print(f"{path} is damaged; this run begins again.", file=sys.stderr, flush=True)
+            return cls(arrays={})
+        with np.load(io.BytesIO(npz), allow_pickle=False) as arrays:
+            content = {name: arrays[name] for name in arrays.files}
 
         def under(prefix: str) -> dict[str, np.ndarray]:
             return {name.removeprefix(prefix): array for name, array in content.items() if name.startswith(prefix)}

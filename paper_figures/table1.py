@@ -160,7 +160,7 @@ def _notes(recorded: Runs, local: Runs | None) -> tuple[str, ...]:
     timed = local or recorded
     times = f"Training time, 1998: on one {paper.TRAINING_MACHINE}."
     if runs := [record for name in RECIPES for record in timed.of(name)]:
-        times += f" {'Yours' if local else 'Now'}, mean over the seeds: on {_machines(runs)}."
+        times += f" {'Yours' if local else 'Now'}, mean over the seeds, without the evaluations: on {_machines(runs)}."
     notes.append(times)
     notes += [f"Recorded: {source_text(name, recorded)}" for name in RECIPES if recorded.of(name)]
     if local:

@@ -62,7 +62,7 @@ def give_own_name(function: Dispatcher, tag: str) -> None:
 
 
 def make_load(network: Network, plan: Plan):
-    """Compiled: an image of grey bytes (or floats) into the middle of the input map, in the network's grey levels."""
+    """Compiled: an image of grey bytes into the middle of the input map, in the network's grey levels."""
     place = plan.steps[0].states_in
     start, pitch, size = place.start, place.pitch, network.input_size
     background, ink = network.background, network.ink

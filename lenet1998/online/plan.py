@@ -107,10 +107,12 @@ def make_plan(network: Network, parameters: dict[str, tuple[int, int]]) -> Plan:
     states, deltas = place(shape, pitch), place(shape, pitch)
     steps = []
     for index, (layer, _, shape) in enumerate(layers):
-        keeps_rows = isinstance(layer, Convolution) and not is_dense(layer, states.rows, states.columns)
-        pitch = states.pitch if keeps_rows else pitch_read_by(index + 1, shape)
-        if keeps_rows and pitch_read_by(index + 1, shape) == shape[2]:
-            raise ValueError(f"{network.name}: {layer.name} makes maps that a fully connected layer would read")
+        pitch = pitch_read_by(index + 1, shape)
+        if isinstance(layer, Convolution) and not is_dense(layer, states.rows, states.columns):
+            # The rows of its input, so the layer above must take them as they are.
+            if index + 1 == len(layers) or is_dense(layers[index + 1][0], *shape[1:]):
+                raise ValueError(f"{network.name}: the maps of {layer.name} go to a subsampling or convolutional layer")
+            pitch = states.pitch
         made, derivatives = place(shape, pitch), place(shape, pitch)
         kind = "coefficient" if f"{layer.name}.coefficient" in parameters else "weight"
         weight, _ = parameters.get(f"{layer.name}.{kind}", (0, 0))

@@ -14,7 +14,7 @@ FAST = {"reassoc", "nsz", "contract", "arcp"}
 
 
 def tanh(dtype: str):
-    """A tanh(S a) of equation 6: exact in float64, in float32 a rational function within 3e-7 of it.
+    """A tanh(S a) of equation 6: exact in float64, in float32 a rational function within 5e-7 of it.
 
     With p/q the seventh convergent of Lambert's continued fraction for tanh(x/2), tanh(x) is 2pq / (p^2 + q^2). It
     has no branches, so whole rows go through it at once. (The same authors' later code has a rational function too.)

@@ -13,7 +13,11 @@ from lenet1998.weights import initial_weights
 
 
 class OnlineTrainer:
-    """One network trained pattern by pattern on one thread; all its state is its own."""
+    """One network trained pattern by pattern on one thread; all its state is its own.
+
+    Images are (n, rows, columns) grey bytes and labels (n,), n any number of patterns at a time. Raises ValueError for
+    a recipe that updates after several patterns, or whose layers or criterion do not go together.
+    """
 
     name = "online"
 
@@ -89,9 +93,9 @@ class OnlineTrainer:
 
     def _run(self, task, images, labels, update, sweep):
         losses, answers = np.empty(len(images)), np.empty(len(images), np.uint8)
-        # The compiled function exists for writable, contiguous arrays.
-        images = np.require(images, requirements="CW")
-        labels = np.require(labels, requirements="CW")
+        # The compiled function exists for writable, contiguous bytes.
+        images = np.require(images, np.uint8, "CW")
+        labels = np.require(labels, np.uint8, "CW")
         self._module.run(
             task, images, labels, self._weights, update, self._terms, sweep,
             self._memory, self._squares, self._weights**2, losses, answers,
