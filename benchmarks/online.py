@@ -15,6 +15,7 @@ import resource
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -89,6 +90,7 @@ def steps_and_forward_passes(digits: data.Digits) -> dict:
     times = in_turns(
         {
             "eager_step": (eager_step(images, labels), 100),
+            "eager_step_without_onednn": (without_onednn(eager_step(images, labels)), 100),
             "online_step": (lambda: trainer.train(images, labels), len(images)),
             "eager_forward": (eager_forward(images), 200),
             "batch_forward": (batch_forward(images), BATCH),
@@ -98,6 +100,7 @@ def steps_and_forward_passes(digits: data.Digits) -> dict:
     measured = {f"{name}_us": round(median(values), 2) for name, values in times.items()}
     for name, slow, fast in (
         ("step_speedup", "eager_step", "online_step"),
+        ("step_speedup_without_onednn", "eager_step_without_onednn", "online_step"),
         ("forward_speedup", "eager_forward", "online_forward"),
         ("forward_speedup_over_batches", "batch_forward", "online_forward"),
     ):
@@ -129,6 +132,18 @@ def eager_step(images: np.ndarray, labels: np.ndarray) -> Callable[[], None]:
                     parameter.grad = None
 
     return work
+
+
+def without_onednn(work: Callable[[], None]) -> Callable[[], None]:
+    """The same with PyTorch's own kernels, which are faster than oneDNN's for a single pattern."""
+    import torch
+
+    def work_without():
+        warnings.filterwarnings("ignore", message="TF32")  # which the switch mentions, on processors too
+        with torch.backends.mkldnn.flags(enabled=False):
+            work()
+
+    return work_without
 
 
 def eager_forward(images: np.ndarray) -> Callable[[], None]:
@@ -356,6 +371,7 @@ def text(m: dict) -> str:
     ]
     for name, slow, fast, ratio, target in (
         ("training step", "eager_step", "online_step", "step_speedup", 20),
+        ("training step, no oneDNN", "eager_step_without_onednn", "online_step", "step_speedup_without_onednn", 20),
         ("forward, one by one", "eager_forward", "online_forward", "forward_speedup", 10),
         (f"forward, batches of {BATCH}", "batch_forward", "online_forward", "forward_speedup_over_batches", 1),
     ):

@@ -13,6 +13,7 @@ import platform
 import re
 import subprocess
 import zipfile
+import zlib
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
@@ -188,7 +189,7 @@ def _arrays(data: bytes, path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as npz:
             return {name: npz[name] for name in npz.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
         raise UserError(f"{path} is damaged: restore it, or remove it and train again.") from None
 
 
