@@ -62,7 +62,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--data",
         metavar="DIR",
         type=Path,
-        help=f"where the four MNIST files are (default: ${data.VARIABLE}, then data/, then a download into data/)",
+        help=f"where the four MNIST files are (default: ${data.VARIABLE}, then data/ in the current folder, then a "
+        "download into it)",
     )
     how = parser.add_argument_group("training")
     how.add_argument("--recorded", action="store_true", help="train nothing: use the records in results/ only")
@@ -85,7 +86,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="where runs, tables and figures go (default: runs/; with --recorded, results/)",
     )
     output.add_argument("--record", action="store_true", help="also store the runs among the records in results/")
-    output.add_argument("--quiet", action="store_true", help="no progress, only the tables and the names of the files")
+    output.add_argument(
+        "--quiet", action="store_true", help="no progress, only notices, the tables and the names of the files"
+    )
     return parser.parse_args(arguments)
 
 
@@ -153,6 +156,8 @@ def check(options: argparse.Namespace) -> None:
             raise UserError(f"--recorded trains nothing, so {clash[0]} has no meaning beside it; drop one of them.")
     if options.record and options.passes:
         raise UserError("--record stores whole runs, and --passes cuts them short; drop one of them.")
+    if options.record and options.engine != "online":
+        raise UserError("--record stores the runs of the online engine; leave --engine torch out.")
     if options.cluster and options.jobs:
         raise UserError("--jobs counts the runs at once on this machine, --cluster leaves it; drop one of them.")
     out = options.out or ROOT / ("results" if options.recorded else "runs")

@@ -63,7 +63,7 @@ def environment() -> dict:
     from lenet1998.records import provenance
 
     whole = provenance()
-    return {name: whole[name] for name in ("revision", "clean", "versions", "processor", "utc")}
+    return {name: whole[name] for name in ("revision", "clean", "versions", "processor", "instruction_set", "utc")}
 
 
 def in_turns(works: dict[str, tuple[Callable[[], object], int]], turns: int = TURNS) -> dict[str, np.ndarray]:

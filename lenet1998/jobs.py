@@ -74,7 +74,7 @@ def train_all(
         if missing := [run for run in runs if run not in found]:
             place = _cluster(cluster, dataset) if cluster else _processes(min(jobs, len(missing)), dataset)
             with place as (executor, digits):
-                root.mkdir(parents=True, exist_ok=True)
+                _make_folder(root)
                 try:
                     if again:
                         for run in missing:
@@ -88,6 +88,13 @@ def train_all(
         display.close()
         stop.unlink(missing_ok=True)
     return Outcome(tuple(results.get(run) for run in runs), tuple(failures.items()))
+
+
+def _make_folder(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{root} cannot be written to ({error.strerror}); name another folder with --out.") from None
 
 
 def work(run: Run, dataset: Dataset, root: Path, stop: Path) -> Record:

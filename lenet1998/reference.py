@@ -19,7 +19,7 @@ PATTERNS_AT_ONCE = 256  # converted, and shown to a frozen network
 
 
 class ReferenceTrainer:
-    """One run of a recipe. Images are (n, rows, columns) of 0 to 255, bytes or floats, and labels are (n,).
+    """One run of a recipe. Images are (n, rows, columns) grey bytes, and labels are (n,).
 
     The caller keeps the passes: for each of them `estimate_curvature` where the recipe has SDLM steps and the
     curvature is due, `begin_pass`, then `train` on every pattern, in as many calls as it likes. Where several patterns
@@ -130,14 +130,7 @@ class ReferenceTrainer:
         """Grey levels, (n, 1, rows, columns)."""
         network = self.recipe.network
         size, background, ink = network.input_size, network.background, network.ink
-        if images.dtype == np.uint8:
-            levels = grey_levels(images, size, background, ink, self._dtype)
-        else:
-            _, rows, columns = images.shape
-            top, left = (size - rows) // 2, (size - columns) // 2
-            frame = ((0, 0), (top, size - rows - top), (left, size - columns - left))
-            levels = images.astype(self._dtype) * ((ink - background) / 255) + background
-            levels = np.pad(levels, frame, constant_values=background)
+        levels = grey_levels(images, size, background, ink, self._dtype)
         return torch.from_numpy(levels)[:, None]
 
     def _update(self, inputs: Tensor, labels: Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -292,6 +292,7 @@ BAD = {
     "--table 1 --recorded --cluster a:1": "--cluster has no meaning beside it",
     "--table 1 --recorded --record": "--record has no meaning beside it",
     "--table 1 --record --passes 2": "--record stores whole runs",
+    "--table 1 --record --engine torch": "--record stores the runs of the online engine",
     "--table 1 --cluster a:1 --jobs 2": "drop one of them",
     "--table 1 --dataset sample --data d": "drop one",
     "--table 1 --data nowhere": "the directory nowhere, given by --data, cannot be read (No such file or directory)",
@@ -350,6 +351,11 @@ def test_a_folder_that_may_not_be_written_to_is_refused(tmp_path, capsys):
 def test_a_folder_without_permission_is_refused_for_everybody(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
     assert f"{tmp_path} cannot be written to" in refused(capsys, "--table", "c3", "--out", tmp_path / "out")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a folder that nobody can write to")
+def test_a_folder_that_only_the_attempt_shows_to_be_closed(capsys):
+    assert "cannot be written to" in refused(capsys, "--table", "1", "--dataset", "sample", "--out", "/proc/out")
 
 
 # Terminals, and being stopped

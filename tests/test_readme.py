@@ -201,7 +201,7 @@ def test_what_we_do_is_what_the_recipe_does():
     assert rows["curvature of a subsampling coefficient"].endswith(coefficient[steps.coefficient])
     assert (rows["biases at the start"], initialisation.biases) == ("zero", "zero")
     assert rows["subsampling coefficients at the start"] == f"{initialisation.coefficient:g}"
-    assert rows["subsampling"] == "averaged" if subsampling[0].average else "added"
+    assert rows["subsampling"] == ("averaged" if subsampling[0].average else "added")
     assert rows["criterion"] == {"map": "equation 9", "mle": "equation 8"}[recipe.criterion.kind]
     assert rows["j of equation 9"] == f"j = {recipe.criterion.j:g}"
     assert rows["curvature at the top"] == f"{steps.top:g}"

@@ -597,20 +597,6 @@ def test_passes_may_be_taken_in_parts():
     assert np.array_equal(whole.weights, parts.weights)
 
 
-def test_images_may_be_fractions_of_a_grey_level():
-    images, labels = digits(5)
-    of_bytes, of_floats = (ReferenceTrainer(LENET5_1998, seed=0, dtype=np.float64) for _ in range(2))
-    for trainer, given in ((of_bytes, images), (of_floats, images.astype(np.float32))):
-        trainer.estimate_curvature(given, labels)
-        trainer.begin_pass(0.0005)
-        trainer.train(given, labels)
-    assert np.allclose(of_bytes.weights, of_floats.weights, rtol=1e-9, atol=1e-12)
-    between = of_floats._inputs(images + np.float32(0.5)) - of_bytes._inputs(images)
-    assert torch.allclose(between[..., 2:30, 2:30], torch.tensor(0.5 * 1.275 / 255, dtype=torch.float64))
-    assert (between[..., :2, :] == 0).all()
-    assert (between[..., 30:] == 0).all()
-
-
 def test_engine_leaves_torchs_threads_as_it_found_them():
     before = torch.get_num_threads()
     torch.set_num_threads(2)

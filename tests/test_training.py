@@ -19,7 +19,8 @@ from lenet1998.records import Record
 from lenet1998.training import Run, Stopped
 
 ROOT = Path(__file__).parents[1]
-RECORDED = sorted((ROOT / "results" / "records").glob("*/lenet5/seed0.json"))
+RECIPES = {recipe.name: recipe for recipe in (LENET5_1998, MODERN_LENET5)}
+RECORDED = sorted(path for name in RECIPES for path in (ROOT / "results" / "records").glob(f"*/{name}/seed0.json"))
 RESHUFFLED = replace(LENET5_1998, order="reshuffled")
 IN_FILE_ORDER = replace(LENET5_1998, order="file")
 
@@ -471,20 +472,23 @@ def digits_of(name: str) -> Dataset:
     return data.load("mnist")
 
 
-@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.parts[-3])
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: "-".join(path.parts[-3:-1]))
 def test_a_committed_record_begins_as_the_same_run_does_today(path):
     record = records.load(path.with_suffix(""))
-    assert record.recipe == records.plain(LENET5_1998.as_dict())
+    recipe = RECIPES[record.name]
+    assert record.recipe == records.plain(recipe.as_dict())
     assert record.arithmetic == training.ARITHMETIC
     dataset = digits_of(record.dataset)
     assert record.data_sha256 == dataset.sha256
 
-    run = training.make_run(LENET5_1998, record.seed, dataset, record.engine)
+    run = training.make_run(recipe, record.seed, dataset, record.engine)
     trainer = training.make_trainer(run)
-    order = training.presentation(run.recipe, run.seed, len(dataset.train.labels), 1)
-    trainer.estimate_curvature(*training.patterns_at(run.recipe, run.seed, dataset.train, order[:500]))
-    trainer.begin_pass(0.0005)
-    losses, _ = trainer.train(*training.patterns_at(run.recipe, run.seed, dataset.train, order[:100]))
+    order = training.presentation(recipe, run.seed, len(dataset.train.labels), 1)
+    if isinstance(recipe.steps, SDLM):
+        trainer.estimate_curvature(*training.patterns_at(recipe, run.seed, dataset.train, order[:500]))
+    trainer.begin_pass(recipe.rate(1))
+    whole_batches = recipe.batch * -(-100 // recipe.batch)
+    losses = trainer.train(*training.patterns_at(recipe, run.seed, dataset.train, order[:whole_batches]))[0][:100]
     recorded = record.arrays["first_losses"]
     assert recorded.shape == (100,)
     today = records.provenance()
