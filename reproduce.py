@@ -257,16 +257,23 @@ def indented(text: str, columns: int) -> str:
 
 def status(experiment: Experiment) -> str:
     """Whether an experiment's runs are recorded, and how long training one seed of each took then."""
-    if not experiment.recipes:
+    recipes = (*experiment.recipes, *experiment.recorded_only)
+    if not recipes:
         return "needs no runs; takes seconds"
-    seconds, parts = 0.0, []
-    for recipe in (*experiment.recipes, *experiment.recorded_only):
-        found = records.find(RECORDS, "mnist", recipe.name)
-        parts.append(f"{recipe.name} {len(found)} seeds" if found else f"{recipe.name} not yet")
-        if found and recipe in experiment.recipes:
-            seconds += found[0].provenance["wall_seconds"]
-    time = f"training one seed of each took {display.clock(seconds)} minutes on one core" if seconds else "time unknown"
-    return f"recorded: {', '.join(parts)}; {time}"
+    found = {recipe.name: records.find(RECORDS, "mnist", recipe.name) for recipe in recipes}
+    if len(recipes) <= 4:
+        parts = [f"{name} {counted(len(runs), 'seed')}" if runs else f"{name} not yet" for name, runs in found.items()]
+        recorded = ", ".join(parts)
+    else:
+        recorded = f"{sum(bool(runs) for runs in found.values())} of {counted(len(recipes), 'recipe')}"
+    first = [found[recipe.name][0] for recipe in experiment.recipes if found[recipe.name]]
+    seconds = sum(record.provenance["wall_seconds"] for record in first)
+    time = f"training one seed of each took {display.clock(seconds)} minutes on one core" if first else "time unknown"
+    return f"recorded: {recorded}; {time}"
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 if __name__ == "__main__":

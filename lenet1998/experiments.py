@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from lenet1998 import study
 from lenet1998.recipes import LENET5_1998, LENET5_DISTORTED, MODERN_LENET5, Recipe
 
 
@@ -35,6 +36,13 @@ EXPERIMENTS = (
         "c3",
         "Table I of the paper, read back out of the built network, with the count of every layer",
         "Table I and section II.B",
+    ),
+    Experiment(
+        "table",
+        "screening",
+        "the study's screening: 28 readings of what the paper leaves open, and the literal one, against figure 5",
+        "the training curve of figure 5 and the effective rates of section III.B",
+        study.screening(),
     ),
     Experiment("figure", "3", "the 96 codes of 7x12 pixels: what the output units compare with", "figure 3"),
     Experiment("figure", "4", "the paper's 100 examples of MNIST, which are training digits", "figure 4"),

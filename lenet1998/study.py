@@ -19,8 +19,10 @@ The rule, fixed before the first of these runs. The test set is not read by any 
    test set is read once for every line.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from lenet1998 import paper
 from lenet1998.networks import lenet5
 from lenet1998.recipes import LENET5_1998, LENET5_LITERAL, SDLM, Criterion, Initialisation, Recipe
 
@@ -57,3 +59,12 @@ def screening() -> tuple[Recipe, ...]:
                     )
     literal = replace(LENET5_LITERAL, name="study-literal", reads_test_set=False, frozen_errors="last pass")
     return (*crossed, literal)
+
+
+def distance_from_figure5(on_the_fly_pct: Sequence[float]) -> float:
+    """Root-mean-square distance, in points of per cent, of a run's on-the-fly training error from figure 5.
+
+    `on_the_fly_pct` has one error per pass from the first; passes 1 to 20 count, or as many as there are.
+    """
+    pairs = list(zip(on_the_fly_pct, paper.FIGURE_5[: paper.PASSES], strict=False))
+    return (sum((ours - theirs) ** 2 for ours, (_, theirs, _) in pairs) / len(pairs)) ** 0.5

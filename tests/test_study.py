@@ -1,10 +1,18 @@
 """The study's recipes, which are fixed before they are run."""
 
 from dataclasses import replace
+from pathlib import Path
 
-from lenet1998 import study
+import numpy as np
+import pytest
+
+from lenet1998 import paper, records, study
 from lenet1998.networks import lenet5
 from lenet1998.recipes import LENET5_1998, SCHEDULE_1998, Criterion
+from paper_figures import screening
+from paper_figures.runs import read
+
+RECORDS = Path(__file__).parents[1] / "results" / "records"
 
 
 def test_the_screening_crosses_every_reading_once_and_reads_no_test_set():
@@ -21,3 +29,33 @@ def test_the_screening_crosses_every_reading_once_and_reads_no_test_set():
 def test_the_default_recipe_is_among_the_screened():
     unread = replace(LENET5_1998, name="", reads_test_set=False, frozen_errors="last pass")
     assert unread in [replace(recipe, name="") for recipe in study.screening()]
+
+
+def test_distance_from_figure5():
+    figure = [error for _, error, _ in paper.FIGURE_5]
+    assert study.distance_from_figure5(figure) == 0  # the 21st point has no pass of ours
+    ours = np.linspace(6, 0.3, 20)
+    assert study.distance_from_figure5(ours) == pytest.approx(np.sqrt(np.mean((ours - np.array(figure[:20])) ** 2)))
+
+
+def test_the_recorded_screening_is_complete_and_in_order():
+    runs = read(RECORDS, "mnist", screening.RECIPES)
+    recipes = {recipe.name: records.plain(recipe.as_dict()) for recipe in study.screening()}
+    assert {name: record.recipe for name, found in runs.records.items() for record in found[:1]} == recipes
+    table = screening.table(runs)
+    rows = [dict(zip(table.data_columns, row, strict=True)) for row in table.data]
+    distances = [row["rms_from_figure5_pct"] for row in rows]
+    assert distances == sorted(distances) and len(rows) == len(recipes)
+    for row in rows:
+        curves = [record.curve for record in runs.of(row["recipe"])]
+        ours = np.mean([[entry["on_the_fly_error_pct"] for entry in curve] for curve in curves], 0)
+        theirs = [error for _, error, _ in paper.FIGURE_5[:20]]
+        assert row["rms_from_figure5_pct"] == pytest.approx(np.sqrt(np.mean((ours - theirs) ** 2)), abs=1e-3)
+        assert row["on_the_fly_pass19_pct"] == pytest.approx(ours[18], abs=1e-3)
+    # What the README says of them.
+    half_constant = [row["recipe"] for row in rows[:5]]
+    assert all("-half-" in name and name.endswith("-constant") for name in half_constant)
+    failed = {row["recipe"] for row in rows if row["on_the_fly_pass19_pct"] > 10}
+    assert failed >= {name for name in recipes if "j10" in name and name.endswith("exact")} | {"study-literal"}
+    assert not any(name.endswith("constant") for name in failed)
+    assert not any(record.arrays.keys() - {"first_losses"} for found in runs.records.values() for record in found)
