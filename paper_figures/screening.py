@@ -1,5 +1,6 @@
 """The screening of the study: every crossed reading of what the paper leaves open, by its distance from figure 5."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -103,12 +104,13 @@ def notes(found: dict[str, tuple[Record, ...]]) -> tuple[str, ...]:
     lines = [
         "Ordered by the distance: root mean square, over passes 1 to 20, of the on-the-fly training error less that of "
         "figure 5. The rule that these runs serve was written down before them (lenet1998/study.py); none of them has "
-        "read the test set. No reading is chosen yet: that takes more seeds of the nearest ones.",
+        "read the test set. No reading is chosen yet. With several seeds: mean ± standard deviation.",
         "±2.4/F is the paper's letter: biases and subsampling coefficients are drawn like weights there, and elsewhere "
         "start at 0 and 0.5. Curvature at the top: the second derivative of the criterion in each state of F6.",
     ]
     if records:
         revisions = ", ".join(dict.fromkeys(revision_text(record.provenance) for record in records))
-        seeds = seeds_text([records[0]]) if len({r.seed for r in records}) == 1 else "several seeds"
-        lines.append(f"{len(found)} recipes, {seeds}, {records[0].engine} engine, {revisions}.")
+        counts = Counter(map(seeds_text, found.values()))
+        recipes = ", ".join(f"{count} recipes with {seeds}" for seeds, count in counts.most_common())
+        lines.append(f"{recipes}; {records[0].engine} engine, {revisions}.")
     return tuple(lines)

@@ -492,7 +492,8 @@ def test_a_committed_record_begins_as_the_same_run_does_today(path):
     recorded = record.arrays["first_losses"]
     assert recorded.shape == (100,)
     today = records.provenance()
-    if all(record.provenance.get(name) == today[name] for name in ("processor", "instruction_set", "versions")):
+    same = all(record.provenance.get(name) == today[name] for name in ("processor", "instruction_set", "versions"))
+    if same and record.engine == "online":
         assert np.array_equal(losses, recorded)
-    else:  # which may round otherwise
+    else:  # another processor may round otherwise, and torch goes by the size of its caches as well
         np.testing.assert_allclose(losses, recorded, rtol=1e-4)
