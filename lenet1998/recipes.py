@@ -7,7 +7,7 @@ differ in one field can be compared; `dataclasses.replace` makes such a pair.
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
-from lenet1998.networks import LENET5, MODERN, RBF, Network, lenet5
+from lenet1998.networks import LENET5, MODERN, Network, lenet5
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,7 @@ class Recipe:
 
     def criterion_text(self) -> str:
         """The criterion with j and the distance convention, as it is quoted in tables and captions."""
-        head = self.network.layers[-1]
-        if not isinstance(head, RBF):
-            return self.criterion.kind
-        distance = "half squared distance" if head.half else "whole squared distance"
-        if self.criterion.kind == "mle":
-            return f"equation 8, {distance}"
-        return f"equation 9 with j = {self.criterion.j:g}, {distance}"
+        return criterion_text(self.as_dict())
 
     def as_dict(self) -> dict:
         """The recipe as nested dictionaries and lists of plain values, for records and cache keys."""
@@ -123,6 +117,17 @@ class Recipe:
             plain["kind"] = type(layer).__name__
         fields["steps"]["kind"] = type(self.steps).__name__
         return fields
+
+
+def criterion_text(recipe: dict) -> str:
+    """The criterion of a recipe as a record has it (`Recipe.as_dict`), with j and the distance convention."""
+    criterion, head = recipe["criterion"], recipe["network"]["layers"][-1]
+    if head["kind"] != "RBF":
+        return criterion["kind"]
+    distance = "half squared distance" if head["half"] else "whole squared distance"
+    if criterion["kind"] == "mle":
+        return f"equation 8, {distance}"
+    return f"equation 9 with j = {criterion['j']:g}, {distance}"
 
 
 def shortened(recipe: Recipe, passes: int) -> Recipe:

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from lenet1998 import records
+from lenet1998 import data, records
 from lenet1998.errors import UserError
+from lenet1998.recipes import criterion_text
 from lenet1998.records import Record
 from lenet1998.statistics import mean_sd
 
-TITLES = {"mnist": "MNIST", "sample": "5,000-digit sample"}
+TITLES = {edition.name: edition.title for edition in (data.MNIST, data.SAMPLE)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,17 +113,6 @@ def revision_text(provenance: dict[str, Any]) -> str:
     if revision is None:
         return "revision unknown"
     return f"revision {revision[:7]}" + ("" if provenance.get("clean") else " with uncommitted changes")
-
-
-def criterion_text(recipe: dict[str, Any]) -> str:
-    """The criterion of a recorded recipe with j and the distance convention, as `Recipe.criterion_text` has it."""
-    criterion, head = recipe["criterion"], recipe["network"]["layers"][-1]
-    if head["kind"] != "RBF":
-        return criterion["kind"]
-    distance = "half squared distance" if head["half"] else "whole squared distance"
-    if criterion["kind"] == "mle":
-        return f"equation 8, {distance}"
-    return f"equation 9 with j = {criterion['j']:g}, {distance}"
 
 
 def _distinct(texts: Iterable[str]) -> str:

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from lenet1998 import paper, study
+from lenet1998.recipes import criterion_text
 from lenet1998.records import Record
-from paper_figures.runs import Runs, criterion_text, mean_sd_text, revision_text, seeds_text, stem
+from paper_figures.runs import Runs, mean_sd_text, revision_text, seeds_text, stem
 from paper_figures.tables import Table, as_text, write
 
 RECIPES = tuple(recipe.name for recipe in study.screening())

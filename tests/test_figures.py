@@ -11,7 +11,7 @@ import synthetic
 
 from lenet1998 import paper, records
 from lenet1998.errors import UserError
-from lenet1998.recipes import LENET5_1998, LENET5_DISTORTED, LENET5_LITERAL, MODERN_LENET5
+from lenet1998.recipes import LENET5_1998, LENET5_DISTORTED, LENET5_LITERAL, MODERN_LENET5, criterion_text
 from paper_figures import comparison, figure5, runs, style, table1, tablec3, tables
 from paper_figures.runs import Runs
 
@@ -78,9 +78,16 @@ def test_runs_of_two_datasets_are_not_mixed():
         runs.gather([synthetic.record(), synthetic.record(errors=9, dataset="sample")], synthetic.labels())
 
 
-@pytest.mark.parametrize("recipe", [LENET5_1998, LENET5_LITERAL, MODERN_LENET5])
-def test_a_recorded_criterion_reads_as_the_recipes_own(recipe):
-    assert runs.criterion_text(records.plain(recipe.as_dict())) == recipe.criterion_text()
+@pytest.mark.parametrize(
+    ("recipe", "text"),
+    [
+        (LENET5_1998, "equation 9 with j = 10, half squared distance"),
+        (LENET5_LITERAL, "equation 8, whole squared distance"),
+        (MODERN_LENET5, "cross-entropy"),
+    ],
+)
+def test_a_recorded_criterion_reads_as_the_recipes_own(recipe, text):
+    assert criterion_text(records.plain(recipe.as_dict())) == recipe.criterion_text() == text
 
 
 @pytest.mark.parametrize(

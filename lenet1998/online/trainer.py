@@ -96,9 +96,10 @@ class OnlineTrainer:
         # The compiled function exists for writable, contiguous bytes.
         images = np.require(images, np.uint8, "CW")
         labels = np.require(labels, np.uint8, "CW")
+        squared_weights = self._weights**2 if task == CURVATURE else self._weights  # read by that task alone
         self._module.run(
             task, images, labels, self._weights, update, self._terms, sweep,
-            self._memory, self._squares, self._weights**2, losses, answers,
+            self._memory, self._squares, squared_weights, losses, answers,
         )  # fmt: skip
         return losses, answers
 
