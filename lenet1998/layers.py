@@ -156,7 +156,7 @@ class ReferenceNetwork(nn.Sequential):
         return outputs.flatten(1) if outputs.shape[2:] == (1, 1) else outputs
 
 
-SQUASHING = {"tanh": ScaledTanh, "relu": nn.ReLU}
+SQUASHING = {"tanh": ScaledTanh, "plain tanh": nn.Tanh, "relu": nn.ReLU}
 
 
 def build(
@@ -199,7 +199,7 @@ def LeNet5(
 ) -> ReferenceNetwork:
     """LeNet-5 (section II.B, figure 2): (N, 1, 32, 32) images to (N, 10) penalties, one per digit; smallest is best.
 
-    `half` halves the penalties of equation 7. Without arguments the weights are uniform in +-1/sqrt(fan-in), biases
+    `half` halves the penalties of equation 7. Without arguments the weights are uniform in +-1.2/sqrt(fan-in), biases
     zero and subsampling coefficients 0.5, as in the `lenet5` recipe: the initialisation that the paper states
     (`Initialisation()`) does not train. The same seed gives the same weights.
     """

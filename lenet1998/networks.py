@@ -26,7 +26,7 @@ class Convolution:
     maps: int
     kernel: int = 5
     table: tuple[tuple[int, ...], ...] | None = None  # None: every map reads every input map
-    squash: str = "tanh"  # "tanh" (equation 6), "relu" or "linear"
+    squash: str = "tanh"  # "tanh" (equation 6), "plain tanh" (A = S = 1), "relu" or "linear"
 
 
 @dataclass(frozen=True)
@@ -111,17 +111,21 @@ def walk(network: Network) -> list[tuple[Layer, Shape, Shape]]:
     return steps
 
 
-def lenet5(name: str = "LeNet-5", half: bool = False) -> Network:
-    """LeNet-5 (section II.B, figure 2); `half` says whether the RBF units give half the squared distance."""
+def lenet5(name: str = "LeNet-5", half: bool = False, average: bool = False, squash: str = "tanh") -> Network:
+    """LeNet-5 (section II.B, figure 2).
+
+    `half` says whether the RBF units give half the squared distance, `average` whether S2 and S4 average their inputs,
+    `squash` how every layer but the output squashes.
+    """
     return Network(
         name,
         (
-            Convolution("C1", 6),
-            Subsampling("S2"),
-            Convolution("C3", 16, table=TABLE_I),
-            Subsampling("S4"),
-            Convolution("C5", 120),
-            FullyConnected("F6", 84),
+            Convolution("C1", 6, squash=squash),
+            Subsampling("S2", average=average, squash=squash),
+            Convolution("C3", 16, table=TABLE_I, squash=squash),
+            Subsampling("S4", average=average, squash=squash),
+            Convolution("C5", 120, squash=squash),
+            FullyConnected("F6", 84, squash=squash),
             RBF(half=half),
         ),
     )
@@ -135,6 +139,15 @@ def multilayer_perceptron(input_size: int, *hidden: int) -> Network:
 
 
 LENET5 = lenet5()
+
+# LeNet-5 as the same authors' later code has it: ten squashing outputs on C5 in place of F6 and the RBF units, and grey
+# levels of 0 to 2.55.
+LENET5_LATER = Network(
+    "LeNet-5 without RBF units",
+    (*LENET5.layers[:-2], FullyConnected("output", 10)),
+    background=0.0,
+    ink=2.55,
+)
 
 # Section III.C.7. 28x28 input; the zip-code network of 2,578 parameters fits the paper's "about 2600".
 LENET1 = Network(

@@ -12,6 +12,12 @@ BACKGROUND = -0.1  # grey level of white; the field of 28x28 is extended with it
 INK = 1.175  # grey level of black
 SQUASH_AMPLITUDE = 1.7159  # A of equation 6
 SQUASH_SLOPE = 2 / 3  # S of equation 6
+INPUT_MEAN = 0  # "roughly"
+INPUT_VARIANCE = 1  # "roughly"
+SQUASHED = ((1, 1), (-1, -1))  # a and f(a) (appendix A)
+SHARPEST_AT = 1  # and -1: where the absolute value of the second derivative of f is greatest (appendix A)
+TRAINABLE_LAYERS = 7  # "7 layers, not counting the input, all of which contain trainable parameters"
+C3_FIELD_CENTRES = 20  # pixels a side of the area that the centres of C3's receptive fields form
 FREE_PARAMETERS = 60_000
 CONNECTIONS = 340_908
 
@@ -54,11 +60,14 @@ STABLE_AFTER_PASSES = (10, 12)  # "around 10 passes" in the text, "10 to 12" und
 TRAINING_ERROR_PCT = 0.35  # "after 19 passes"
 DISTORTED_TEST_ERROR_PCT = 0.8  # 60,000 patterns and 540,000 distortions of them
 DISTORTED_PATTERNS = 540_000
+DISTORTED_VISITS = 2  # "the network effectively sees each individual sample only twice"
+OVER_TRAINING = "not observed"  # "in our case"
 MISCLASSIFIED = 82  # figure 8; these are errors of the network trained with distortions
 ERROR_UNCERTAINTY_PCT = 0.1  # "about", under figure 9
 
-# Figure 5, digitised: pass, on-the-fly training error in per cent, test error in per cent. Resolution 0.026 per cent.
-# The figure has 21 points where the text says 20 passes.
+# Figure 5, digitised: pass, on-the-fly training error in per cent, test error in per cent. The figure has 21 points
+# where the text says 20 passes.
+FIGURE_5_RESOLUTION_PCT = 0.026
 FIGURE_5 = (
     (1, 4.889, 2.653),
     (2, 3.043, 2.236),
@@ -83,11 +92,14 @@ FIGURE_5 = (
     (21, 0.364, 0.962),
 )
 
-# Figure 6: training patterns (section III.B) and, digitised to 0.01, training and test error in per cent.
+# Figure 6: training patterns (section III.B) and, digitised, training and test error in per cent.
+FIGURE_6_RESOLUTION_PCT = 0.01
 FIGURE_6 = ((15_000, 0.05, 1.68), (30_000, 0.31, 1.14), (60_000, 0.35, 0.94))
 FIGURE_6_DISTORTED_TEST_ERROR_PCT = 0.82  # the hollow square
 
 # --- Section III.C, figures 9 to 12 ----------------------------------------------------------------------------------
+
+NEAREST_NEIGHBOURS = 3  # k of section III.C.2's deslanted images; for regular ones it is not stated
 
 # Method, training data, test error in per cent (figure 9), per cent rejected for 0.5% error (figure 10), thousands of
 # multiply-accumulates (figure 11), thousands of variables (figure 12). None: not in that figure.
@@ -120,3 +132,10 @@ CLASSIFIERS = (
     ("LeNet-5", "distorted", 0.8, None, None, None),
     ("Boosted LeNet-4", "distorted", 0.7, 0.5, 460, 51),
 )
+
+# --- Later statements by the same authors ----------------------------------------------------------------------------
+
+# README of QMNIST (C. Yadav and L. Bottou, 2019), the entry "Train on MNIST", "Test on MNIST10K": LeNet-5 of the Lush
+# package, without the RBF units, 30 passes over MNIST. Its error bars are "two-sigma".
+LATER_TEST_ERROR_PCT = 0.82
+LATER_TEST_ERROR_TWO_SIGMA_PCT = 0.2

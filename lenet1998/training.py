@@ -138,8 +138,11 @@ def _alone(folder: Path, stop: Callable[[], bool]) -> Iterator[None]:
 
 
 def training_digits(recipe: Recipe, train_set: Digits) -> tuple[Digits, Digits | None]:
-    """The digits that a recipe trains on, and those of the training set that it holds out for validation."""
-    held = recipe.validation_patterns
+    """The digits that a recipe trains on, and those of the training set that it holds out for validation.
+
+    No more than a sixth is held out, as the 10,000 of the study are of MNIST's 60,000: the sample has fewer than those.
+    """
+    held = min(recipe.validation_patterns, len(train_set.labels) // 6)
     end = len(train_set.labels) - held
     count = end if recipe.training_patterns is None else min(end, recipe.training_patterns)
     validation = Digits(train_set.images[end:], train_set.labels[end:]) if held else None

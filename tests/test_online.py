@@ -49,8 +49,12 @@ SMALL_LENET1 = Network(
     (Convolution("H1", 3), Subsampling("H2", average=True), FullyConnected("output", 10)),
     input_size=12,
 )
-# Half the squared distance.
-HALF_RBF = Network("half RBF", (FullyConnected("H1", 30), FullyConnected("F2", 84), RBF(half=True)), input_size=12)
+# Half the squared distance, on a layer that squashes by the plain hyperbolic tangent.
+HALF_RBF = Network(
+    "half RBF",
+    (FullyConnected("H1", 30, squash="plain tanh"), FullyConnected("F2", 84), RBF(half=True)),
+    input_size=12,
+)
 # As today: ReLU, plain averages, linear outputs.
 SMALL_MODERN = Network(
     "small modern network",

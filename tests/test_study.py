@@ -1,6 +1,6 @@
 """The study's recipes, which are fixed before they are run."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,7 @@ import pytest
 
 from lenet1998 import paper, records, study
 from lenet1998.networks import lenet5
-from lenet1998.recipes import LENET5_1998, SCHEDULE_1998, Criterion
+from lenet1998.recipes import LENET5_1998, SCHEDULE_1998, Criterion, Recipe
 from paper_figures import screening
 from paper_figures.runs import read
 
@@ -26,9 +26,62 @@ def test_the_screening_crosses_every_reading_once_and_reads_no_test_set():
     assert recipes[-1].criterion == Criterion("mle") and recipes[-1].initialisation.gain == 2.4
 
 
-def test_the_default_recipe_is_among_the_screened():
+def test_the_default_recipe_is_the_one_that_the_rule_chooses():
     unread = replace(LENET5_1998, name="", reads_test_set=False, frozen_errors="last pass")
-    assert unread in [replace(recipe, name="") for recipe in study.screening()]
+    (chosen,) = [recipe.name for recipe in study.screening() if replace(recipe, name="") == unread]
+    figure = np.array([error for _, error, _ in paper.FIGURE_5[:20]])
+    distances = {}
+    for name, found in read(RECORDS, "mnist", screening.RECIPES).records.items():
+        if len(found) == 3:
+            distances[name] = [np.sqrt(np.mean((errors(record) - figure) ** 2)) for record in found]
+    nearest, second = sorted(distances, key=lambda name: np.mean(distances[name]))[:2]
+    assert nearest == chosen
+    # Criterion (a) alone decides: the next one is further off by more than the pooled standard deviation.
+    pooled = np.sqrt(np.mean([np.var(distances[name], ddof=1) for name in (nearest, second)]))
+    assert np.mean(distances[second]) - np.mean(distances[nearest]) > pooled
+
+
+def changed(a: object, b: object, at: str = "") -> set[str]:
+    """The innermost fields in which two recipes differ."""
+    if not hasattr(a, "__dataclass_fields__") or type(a) is not type(b):
+        if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
+            return set().union(*(changed(x, y, at) for x, y in zip(a, b, strict=True)))
+        return set() if a == b else {at}
+    return set().union(*(changed(getattr(a, f.name), getattr(b, f.name), f.name) for f in fields(a)))
+
+
+def test_every_single_change_changes_one_thing():
+    lines = study.single_changes()
+    differ = {line.recipe.name: changed(LENET5_1998, line.recipe) - {"name", "frozen_errors"} for line in lines}
+    # Three come with what belongs to them: the constant of whole distances, the coefficient of an average, and the
+    # power of the printed range.
+    assert differ.pop("change-whole") == {"half", "top"}
+    assert differ.pop("change-average") == {"average", "coefficient"}
+    assert differ.pop("change-range-2.4-over-F") == {"gain", "power"}
+    assert differ.pop("change-eq8") == {"kind", "j"}
+    assert differ.pop("change-rates-halved") == differ.pop("change-rates-doubled") == {"schedule"}
+    assert all(len(names) == 1 for names in differ.values()) and len(differ) == len(lines) - 6
+    readings = {repr(replace(line.recipe, name="")) for line in study.table2_lines()}
+    assert len(readings) == len(study.table2_lines())
+
+
+def test_the_average_starts_as_the_same_function_as_the_sum():
+    (average,) = [line.recipe for line in study.single_changes() if line.recipe.name == "change-average"]
+    assert average.initialisation.coefficient / 4 == LENET5_1998.initialisation.coefficient
+
+
+@pytest.mark.parametrize("line", study.table2_lines(), ids=lambda line: line.recipe.name)
+def test_a_line_reads_the_test_set_and_its_validated_run_does_not(line):
+    recipe, validated = line.recipe, line.validated
+    assert recipe.reads_test_set and recipe.validation_patterns == 0
+    assert not validated.reads_test_set and validated.validation_patterns == 10_000
+    same = {f.name for f in fields(Recipe) if getattr(recipe, f.name) == getattr(validated, f.name)}
+    assert {f.name for f in fields(Recipe)} - same <= {
+        "name",
+        "reads_test_set",
+        "validation_patterns",
+        "frozen_errors",
+    }
 
 
 def test_distance_from_figure5():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tiny
 
-from lenet1998 import data, records, training
+from lenet1998 import data, records, study, training
 from lenet1998.data import Dataset, Digits
 from lenet1998.recipes import LENET5_1998, LENET5_DISTORTED, MODERN_LENET5, SDLM, Adam, Criterion, Recipe
 from lenet1998.records import Record
@@ -178,19 +178,27 @@ def test_whole_batches_are_presented_together(notes, tmp_path, monkeypatch):
 
 def test_validation_digits_are_held_out_at_the_end_and_only_answered(notes, tmp_path):
     digits = numbered()
-    run = tiny.run(digits, passes=2, validation_patterns=25, training_patterns=60)
+    run = tiny.run(digits, passes=2, validation_patterns=16, training_patterns=60)
     record = training.train(run, digits, tmp_path)
     seen = asked(notes, "train") + asked(notes, "curvature")
     assert set(joined(seen)) == set(range(60))
-    assert asked(notes, "answers")[:3] == [list(range(60)), list(range(75, 100)), list(range(200, 220))]
-    wrong = 100 * np.count_nonzero(np.arange(75, 100) % 10) / 25  # the answer is always 0
+    assert asked(notes, "answers")[:3] == [list(range(60)), list(range(84, 100)), list(range(200, 220))]
+    wrong = 100 * np.count_nonzero(np.arange(84, 100) % 10) / 16  # the answer is always 0
     assert [entry["validation_error_pct"] for entry in record.curve] == [wrong] * 2
 
 
 def test_more_training_patterns_than_there_are_never_reach_the_validation_digits(notes, tmp_path):
     digits = numbered()
-    training.train(tiny.run(digits, passes=1, validation_patterns=25, training_patterns=90), digits, tmp_path)
-    assert set(joined(asked(notes, "train"))) == set(range(75))
+    training.train(tiny.run(digits, passes=1, validation_patterns=16, training_patterns=90), digits, tmp_path)
+    assert set(joined(asked(notes, "train"))) == set(range(84))
+
+
+def test_no_more_than_a_sixth_is_held_out():
+    recipe = study.CHOSEN.validated
+    for count, held in ((120, 20), (60_000, 10_000), (90_000, 10_000)):
+        digits = Digits(np.zeros((count, 1, 1), np.uint8), np.arange(count) % 10)
+        train, validation = training.training_digits(recipe, digits)
+        assert (len(train.labels), len(validation.labels)) == (count - held, held)
 
 
 class Untouchable:
@@ -200,7 +208,7 @@ class Untouchable:
 
 def test_a_run_of_a_study_never_touches_the_test_digits(notes, tmp_path):
     digits = replace(numbered(), test=Untouchable())
-    run = tiny.run(digits, passes=2, validation_patterns=25, reads_test_set=False, reported_passes=(1,))
+    run = tiny.run(digits, passes=2, validation_patterns=16, reads_test_set=False, reported_passes=(1,))
     record = training.train(run, digits, tmp_path)
     assert [entry["test_error_pct"] for entry in record.curve] == [None, None]
     assert all(entry["validation_error_pct"] is not None for entry in record.curve)

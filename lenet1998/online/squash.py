@@ -5,6 +5,7 @@ finds squares of states where back-propagation finds states.
 """
 
 import math
+from functools import partial
 
 import numpy as np
 from numba import njit
@@ -13,14 +14,15 @@ from numba import njit
 FAST = {"reassoc", "nsz", "contract", "arcp"}
 
 
-def tanh(dtype: str):
+def tanh(dtype: str, amplitude: float = 1.7159, slope: float = 2 / 3):
     """A tanh(S a) of equation 6: exact in float64, in float32 a rational function within 5e-7 of it.
 
     With p/q the seventh convergent of Lambert's continued fraction for tanh(x/2), tanh(x) is 2pq / (p^2 + q^2). It
     has no branches, so whole rows go through it at once. (The same authors' later code has a rational function too.)
     """
     number = np.dtype(dtype).type
-    amplitude, slope = number(1.7159), number(2 / 3)
+    half, twice = number(slope / 2), number(2 * amplitude)
+    amplitude, slope = number(amplitude), number(slope)
     if dtype == "float64":
 
         @njit(inline="always")
@@ -28,7 +30,7 @@ def tanh(dtype: str):
             return amplitude * math.tanh(slope * a)
 
     else:
-        half, limit, twice = number(1 / 3), number(4.5), number(2 * 1.7159)
+        limit = number(4.5)
         p1, p3, p5 = number(135135), number(17325), number(378)
         q0, q2, q4, q6 = number(135135), number(62370), number(3150), number(28)
 
@@ -83,4 +85,4 @@ def linear(dtype: str):
     return value, slope_at, slope_at
 
 
-SQUASH = {"tanh": tanh, "relu": relu, "linear": linear}
+SQUASH = {"tanh": tanh, "plain tanh": partial(tanh, amplitude=1.0, slope=1.0), "relu": relu, "linear": linear}
