@@ -19,10 +19,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from lenet1998 import data, display, experiments, jobs, records, training
+from lenet1998 import data, display, experiments, jobs, pretrained, records, training
 from lenet1998.errors import UserError
 from lenet1998.experiments import EXPERIMENTS, Experiment
-from lenet1998.recipes import shortened
+from lenet1998.recipes import Recipe, shortened
 from paper_figures import runs
 
 ROOT = Path(__file__).resolve().parent
@@ -69,6 +69,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     how.add_argument("--recorded", action="store_true", help="train nothing: use the records in results/ only")
     how.add_argument("--retrain", action="store_true", help="train again what was trained before")
     how.add_argument("--seeds", metavar="K", type=positive, default=1, help="seeds 0 to K-1 (default 1)")
+    how.add_argument("--only", metavar="RECIPE", nargs="+", default=[], help="train no others of the recipes behind it")
     how.add_argument("--passes", metavar="N", type=positive, help="only the first N passes of the schedule")
     how.add_argument(
         "--engine",
@@ -85,7 +86,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         type=Path,
         help="where runs, tables and figures go (default: runs/; with --recorded, results/)",
     )
-    output.add_argument("--record", action="store_true", help="also store the runs among the records in results/")
+    output.add_argument(
+        "--record",
+        action="store_true",
+        help="also store the runs among the records in results/, and the weights that load_pretrained gives",
+    )
     output.add_argument(
         "--quiet", action="store_true", help="no progress, only notices, the tables and the names of the files"
     )
@@ -147,6 +152,7 @@ def check(options: argparse.Namespace) -> None:
             "--dataset": options.dataset != "auto",
             "--data": options.data is not None,
             "--passes": options.passes is not None,
+            "--only": bool(options.only),
             "--seeds": options.seeds != 1,
             "--engine": options.engine != "online",
             "--jobs": options.jobs is not None,
@@ -182,6 +188,8 @@ def train_and_make(recorded: dict[Experiment, runs.Runs], options: argparse.Name
     """Train the runs that are missing, then make what was asked for from them and from the records."""
     out = options.out or ROOT / "runs"
     recipes = list(dict.fromkeys(recipe for experiment in recorded for recipe in experiment.recipes))
+    if options.only:
+        recipes = chosen_recipes(recipes, options.only)
     if not recipes:
         make(recorded, None, out)
         return 0
@@ -206,6 +214,8 @@ def train_and_make(recorded: dict[Experiment, runs.Runs], options: argparse.Name
             records.save_labels(RECORDS, dataset.name, dataset.test.labels)
             path = records.place(RECORDS, dataset.name, record.name, record.seed)
             records.save(training.without_weights(record), path)
+            if pretrained.is_kept(record):
+                pretrained.save(record)
     trained = {record.name for record in done}
     possible = {
         experiment: found
@@ -216,7 +226,16 @@ def train_and_make(recorded: dict[Experiment, runs.Runs], options: argparse.Name
     return 1 if outcome.failures else 0
 
 
-def shorter(recipe, passes: int):
+def chosen_recipes(recipes: Sequence[Recipe], names: Sequence[str]) -> list[Recipe]:
+    """Those of the recipes that have these names; UserError where one has not."""
+    known = [recipe.name for recipe in recipes]
+    for name in names:
+        if name not in known:
+            raise UserError(f"no recipe {name!r} is behind what was asked for; there are {', '.join(known) or 'none'}.")
+    return [recipe for recipe in recipes if recipe.name in names]
+
+
+def shorter(recipe: Recipe, passes: int) -> Recipe:
     try:
         return shortened(recipe, passes)
     except ValueError as error:

@@ -151,8 +151,9 @@ def write_whole(path: Path, data: bytes) -> None:
 def provenance(threads: int = 1, wall_seconds: float | None = None) -> dict[str, Any]:
     """Which code, versions and processor a run has, and when; ask at its start, the wall time can be filled in later.
 
-    `revision` and `clean` are None outside a checkout. `clean` leaves results/ out: records that have just been
-    written do not change the code. Bits can be compared between runs of the same versions and instruction set.
+    `revision` and `clean` are None outside a checkout. `clean` leaves out what recording writes, results/ and the
+    trained weights: it does not change the code. Bits can be compared between runs of the same versions and
+    instruction set.
     """
     revision, clean = _revision(Path(__file__).resolve().parents[1])
     return {
@@ -225,7 +226,8 @@ def _revision(root: Path) -> tuple[str | None, bool | None]:
         # Installed inside somebody else's checkout, the package has no revision of its own.
         if Path(git("rev-parse", "--show-toplevel")).resolve() != root:
             return None, None
-        return git("rev-parse", "HEAD"), not git("status", "--porcelain", "--", ".", ":(exclude)results")
+        written = (":(exclude)results", ":(exclude)lenet1998/trained")
+        return git("rev-parse", "HEAD"), not git("status", "--porcelain", "--", ".", *written)
     except (OSError, subprocess.CalledProcessError):
         return None, None
 

@@ -35,3 +35,13 @@ def wilson(errors: int, patterns: int, confidence: float = 0.95) -> tuple[float,
 
     interval = binomtest(errors, patterns).proportion_ci(confidence, method="wilson")
     return 100 * float(interval.low), 100 * float(interval.high)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's correction of the p-values of several comparisons, in the order given; 1 at most."""
+    order = np.argsort(p_values)
+    stepped = np.asarray(p_values)[order] * np.arange(len(order), 0, -1)
+    corrected = np.empty(len(order))
+    # A comparison is never more certain than one with a smaller p-value.
+    corrected[order] = np.minimum(np.maximum.accumulate(stepped), 1)
+    return corrected.tolist()

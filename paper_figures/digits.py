@@ -11,8 +11,11 @@ files beside this one say so:
 - figure7_distortions.csv: the 100 images of figure 7 in reading order, each with the training digit that it was made
   from, the affine distortion fitted to it (as in `lenet1998.distortions`) and what that leaves of the image, root mean
   square over 32x32 pixels of 0 to 255: 0.7 to 1.7.
+- figure8_errors.csv: the 82 images of figure 8 in reading order, each with the test digit that it shows, the digit's
+  label and the answer of the paper's network, as printed below it, and the squared distance as above: 92 to 1,695.
 
-Indices count MNIST's training digits from 0.
+Figure 8 also draws what our own network misreads: the records in results/ say which test digits those are. Indices
+count from 0, in MNIST's training set for figures 4 and 7 and in its test set for figure 8.
 """
 
 import argparse
@@ -31,14 +34,17 @@ from lenet1998 import data
 from lenet1998.data import Dataset
 from lenet1998.errors import UserError
 from lenet1998.records import npz_bytes, write_whole
+from paper_figures import runs
 
-STORED = Path(__file__).resolve().parents[1] / "results" / "digits"
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+STORED = RESULTS / "digits"
+RECORDS = RESULTS / "records"
 MATRIX = ("myy", "myx", "mxy", "mxx", "ty", "tx")  # in the order of lenet1998.distortions
 
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """Digits of MNIST's training set."""
+    """Digits of MNIST's training set, or of its test set for figure 8."""
 
     indices: np.ndarray  # (n,) int64, from 0
     images: np.ndarray  # (n, 28, 28) uint8, 0 background to 255 full ink
@@ -72,22 +78,31 @@ def figure7_matrices() -> np.ndarray:
     return np.stack([measured[name] for name in MATRIX], axis=1).reshape(10, 10, len(MATRIX))
 
 
+def figure8_indices() -> np.ndarray:
+    """The test digits of figure 8, increasing: the paper's 82, and those that any of the recorded runs misreads."""
+    recorded = runs.read(RECORDS, "mnist", ["lenet5-distorted"])
+    misread = [record.arrays["predictions"] != recorded.labels for record in recorded.of("lenet5-distorted")]
+    return np.unique(np.concatenate([table("figure8_errors")["index"], *map(np.flatnonzero, misread)]))
+
+
+# What never changes, in the order in which it is drawn.
 INDICES = {"figure4": figure4_indices, "figure7": figure7_indices}
 
 
 def store(mnist: Dataset, folder: Path) -> list[Path]:
     """Write the digits of every figure into `folder`; the same bytes for the same digits."""
+    wanted = {name: (mnist.train, indices_of()) for name, indices_of in INDICES.items()}
+    wanted["figure8"] = mnist.test, figure8_indices()
     paths = []
-    for name, indices_of in INDICES.items():
-        indices = indices_of()
-        arrays = {"indices": indices, "images": mnist.train.images[indices], "labels": mnist.train.labels[indices]}
+    for name, (digits, indices) in wanted.items():
+        arrays = {"indices": indices, "images": digits.images[indices], "labels": digits.labels[indices]}
         paths.append(folder / f"{name}.npz")
         write_whole(paths[-1], npz_bytes(arrays))
     return paths
 
 
 def stored(name: str, folder: Path = STORED) -> Stored:
-    """The digits of a figure; UserError where their file is missing, damaged or holds other digits."""
+    """The digits of a figure; UserError where their file is missing, damaged or holds others than it always has."""
     path = folder / f"{name}.npz"
     again = "restore it, or write it again with python -m paper_figures.digits."
     try:
@@ -97,7 +112,7 @@ def stored(name: str, folder: Path = STORED) -> Stored:
         raise UserError(f"{path} cannot be read ({error.strerror or error}): {again}") from None
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile):
         raise UserError(f"{path} is damaged: {again}") from None
-    if not np.array_equal(digits.indices, INDICES[name]()):
+    if name in INDICES and not np.array_equal(digits.indices, INDICES[name]()):
         raise UserError(f"{path} does not hold the digits of {name}: {again}")
     return digits
 

@@ -17,8 +17,9 @@ from lenet1998.errors import UserError
 from lenet1998.networks import RBF, TABLE_I, Convolution, FullyConnected, Layer, Subsampling, walk
 from lenet1998.recipes import LENET5_1998, MODERN_LENET5, SDLM, Adam, Initialisation, Recipe
 from lenet1998.records import write_whole
-from paper_figures import runs
-from paper_figures.runs import mean_sd_text, seeds_text
+from paper_figures import runs, table2, table3
+from paper_figures.runs import processor_text
+from paper_figures.tables import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -27,6 +28,7 @@ PART = re.compile(
     r"(?P<begin><!-- begin (?P<name>\w+):.*?-->\n)(?P<text>.*?)(?P<end><!-- end (?P=name) -->)", re.DOTALL
 )
 
+NOT_RECORDED = "*Not recorded yet.*"
 SQUASHING = {"tanh": "scaled tanh", "relu": "ReLU", "linear": "linear"}
 ORDERS = {
     "fixed": "one random permutation, the same in every pass",
@@ -73,49 +75,29 @@ def table1(results: Path) -> str:
     """Table 1 as it was written from the records."""
     path = results / "tables" / "table1.md"
     if not path.exists():
-        return "*Not recorded yet.*"
+        return NOT_RECORDED
     return path.read_text(encoding="utf-8").strip()
 
 
-def measured(results: Path) -> str:
-    """What section III.B and figure 5 say about training, beside the recorded runs of the 1998 network."""
-    recorded = runs.read(results / "records", "mnist", [LENET5_1998.name])
-    found = recorded.of(LENET5_1998.name)
-    if not found:
-        return "*Not recorded yet.*"
+def verdicts(results: Path) -> str:
+    """What section III.B and its figures state about training, from table 3."""
+    recorded = runs.read(results / "records", "mnist", table3.RECIPES)
+    if not recorded.of(LENET5_1998.name):
+        return NOT_RECORDED
+    whole = table3.table(recorded)
+    counted_or_computed = {entry.cells for entry in table3.section_ii()}
+    summary, *_ = whole.notes
+    return _part_of(whole, [row for row in whole.rows if row not in counted_or_computed], [summary])
 
-    def over_seeds(quantity: str, number: int) -> str:
-        return mean_sd_text([record.curve[number - 1][quantity] for record in found])
 
-    rates = [record.curve[0] for record in found]
-    low, high = min(entry["rate_min"] for entry in rates), max(entry["rate_max"] for entry in rates)
-    _, training, test = zip(*paper.FIGURE_5, strict=True)
-    first, before_last = 1, paper.PASSES - 1
-    stable, _ = paper.STABLE_AFTER_PASSES
-    rows = [
-        ("effective rates in the first pass", _range(*paper.FIRST_PASS_RATES), _range(low, high)),
-        (
-            "on-the-fly training error, pass 1, %",
-            f"{training[first - 1]:.2f} (figure 5)",
-            over_seeds("on_the_fly_error_pct", first),
-        ),
-        (
-            f"on-the-fly training error, pass {before_last}, %",
-            f"{paper.TRAINING_ERROR_PCT:g}",
-            over_seeds("on_the_fly_error_pct", before_last),
-        ),
-        (
-            f"test error after pass {stable}, %",
-            f"{test[stable - 1]:.2f} (figure 5)",
-            over_seeds("test_error_pct", stable),
-        ),
-        (
-            f"test error after pass {paper.PASSES}, %",
-            f"{paper.TEST_ERROR_PCT:g}",
-            over_seeds("test_error_pct", paper.PASSES),
-        ),
-    ]
-    return _table(("LeNet-5, regular training set", "paper", f"recorded, {seeds_text(found)}"), "lrr", rows)
+def choices(results: Path) -> str:
+    """Table 2 without what only its own page needs to say."""
+    recorded = runs.read(results / "records", "mnist", table2.RECIPES)
+    if not any(recorded.records.values()):
+        return NOT_RECORDED
+    whole = table2.table(recorded)
+    told = ("As chosen: ", "The paper's letter: ", "The authors", "Nearest to figure 5 ", "An asterisk: ")
+    return _part_of(whole, whole.rows, [note for note in whole.notes if note.startswith(told)])
 
 
 def layers(results: Path) -> str:
@@ -163,7 +145,7 @@ def speed(results: Path) -> str:
         eager, now = numbers["eager_step_us"] / 1e6, numbers["online_step_us"] / 1e6
         faster, two = numbers["step_speedup"], numbers["two_processes_over_one"]
         own_kernels = numbers["step_speedup_without_onednn"]
-        processor, versions = numbers["environment"]["processor"], numbers["environment"]["versions"]
+        processor, versions = processor_text(numbers["environment"]), numbers["environment"]["versions"]
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path} is not what benchmarks/online.py writes: measure again.") from None
     patterns, _, _ = paper.FIGURE_6[-1]
@@ -189,7 +171,8 @@ def speed(results: Path) -> str:
 
 PARTS: dict[str, Callable[[Path], str]] = {
     "table1": table1,
-    "measured": measured,
+    "verdicts": verdicts,
+    "choices": choices,
     "layers": layers,
     "settings": settings,
     "speed": speed,
@@ -249,8 +232,10 @@ def _times(*seconds: float) -> str:
     return " to ".join(f"{t / size:.2g}" if t < 10 * size else f"{t / size:.0f}" for t in seconds) + f" {unit}"
 
 
-def _range(low: float, high: float) -> str:
-    return f"{low:.2g} to {high:.2g}"
+def _part_of(whole: Table, rows: Iterable[Sequence[str]], notes: Iterable[str]) -> str:
+    """Some of a table's rows and notes."""
+    columns = [column.replace("\n", " ") for column in whole.columns]
+    return "\n\n".join([_table(columns, whole.align, rows), *notes])
 
 
 def _table(columns: Sequence[str], align: str, rows: Iterable[Sequence[str]]) -> str:

@@ -90,6 +90,11 @@ def seeds_text(runs: Iterable[Record]) -> str:
     return "seeds " + ", ".join(map(str, seeds))
 
 
+def counted(number: int, what: str, several: str) -> str:
+    """As in "1 pass" and "20 passes"."""
+    return f"{number} {what if number == 1 else several}"
+
+
 def mean_sd_text(errors: list[float]) -> str:
     """As in "0.95 ± 0.05"; without the deviation for a single value."""
     mean, sd = mean_sd(errors)
@@ -99,7 +104,7 @@ def mean_sd_text(errors: list[float]) -> str:
 def source_text(recipe_name: str, runs: Runs) -> str:
     """Where the numbers of a recipe come from: dataset, seeds, passes, criterion, engine and revision."""
     found = runs.of(recipe_name)
-    passes = _distinct(f"{record.passes} passes" for record in found)
+    passes = _distinct(counted(record.passes, "pass", "passes") for record in found)
     criteria = _distinct(criterion_text(record.recipe) for record in found)
     revisions = _distinct(revision_text(record.provenance) for record in found)
     engines = _distinct(record.engine for record in found)
@@ -113,6 +118,12 @@ def revision_text(provenance: dict[str, Any]) -> str:
     if revision is None:
         return "revision unknown"
     return f"revision {revision[:7]}" + ("" if provenance.get("clean") else " with uncommitted changes")
+
+
+def processor_text(provenance: dict[str, Any]) -> str:
+    """As in "AMD EPYC (znver4)": the model's name alone may stand for several generations."""
+    kind = provenance.get("instruction_set")
+    return provenance["processor"] + (f" ({kind.split()[0]})" if kind else "")
 
 
 def _distinct(texts: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from lenet1998 import paper, study
 from lenet1998.recipes import criterion_text
 from lenet1998.records import Record
-from paper_figures.runs import Runs, mean_sd_text, revision_text, seeds_text, stem
+from paper_figures.runs import Runs, counted, mean_sd_text, revision_text, seeds_text, stem
 from paper_figures.tables import Table, as_text, write
 
 RECIPES = tuple(recipe.name for recipe in study.screening())
@@ -102,16 +102,19 @@ def top_text(recipe: dict) -> str:
 
 def notes(found: dict[str, tuple[Record, ...]]) -> tuple[str, ...]:
     records = [record for runs in found.values() for record in runs]
+    chosen = study.CHOSEN.recipe.as_dict()
     lines = [
         "Ordered by the distance: root mean square, over passes 1 to 20, of the on-the-fly training error less that of "
         "figure 5. The rule that these runs serve was written down before them (lenet1998/study.py); none of them has "
-        "read the test set. No reading is chosen yet. With several seeds: mean ± standard deviation.",
+        "read the test set. With several seeds: mean ± standard deviation.",
+        f"Chosen, by the rule's first criterion: {criterion_text(chosen)}, weights within {initial_text(chosen)}, "
+        f"curvature at the top {top_text(chosen)}.",
         "±2.4/F is the paper's letter: biases and subsampling coefficients are drawn like weights there, and elsewhere "
         "start at 0 and 0.5. Curvature at the top: the second derivative of the criterion in each state of F6.",
     ]
     if records:
         revisions = ", ".join(dict.fromkeys(revision_text(record.provenance) for record in records))
         counts = Counter(map(seeds_text, found.values()))
-        recipes = ", ".join(f"{count} recipes with {seeds}" for seeds, count in counts.most_common())
+        recipes = ", ".join(f"{counted(n, 'recipe', 'recipes')} with {seeds}" for seeds, n in counts.most_common())
         lines.append(f"{recipes}; {records[0].engine} engine, {revisions}.")
     return tuple(lines)

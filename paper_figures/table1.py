@@ -9,7 +9,7 @@ from lenet1998 import paper
 from lenet1998.errors import UserError
 from lenet1998.records import Record
 from lenet1998.statistics import mean_sd, wilson
-from paper_figures.runs import Runs, mean_sd_text, seeds_text, source_text, stem
+from paper_figures.runs import Runs, counted, mean_sd_text, processor_text, seeds_text, source_text, stem
 from paper_figures.tables import Table, as_text, write
 
 RECIPES = ("lenet5", "lenet5-distorted", "modern")
@@ -140,7 +140,7 @@ def _own_text(own: Measured | None, runs: tuple[Record, ...], passes: int) -> st
     if own is None:
         return NONE
     shorter = min(record.passes for record in runs)
-    remark = f", {shorter} passes" if shorter < passes else ""
+    remark = f", {counted(shorter, 'pass', 'passes')}" if shorter < passes else ""
     return f"{mean_sd_text(own.errors_pct)} ({seeds_text(runs)}{remark})"
 
 
@@ -174,5 +174,5 @@ def _notes(recorded: Runs, local: Runs | None) -> tuple[str, ...]:
 
 
 def _machines(runs: list[Record]) -> str:
-    kinds = ((record.provenance["processor"], record.provenance["threads"]) for record in runs)
+    kinds = ((processor_text(record.provenance), record.provenance["threads"]) for record in runs)
     return "; ".join(dict.fromkeys(f"{processor}, {n} thread{'s' if n != 1 else ''}" for processor, n in kinds))

@@ -23,7 +23,12 @@ LATEX = str.maketrans(
         "}": r"\}",
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
+        # In the encoding that LaTeX starts with, these three are other characters.
+        "<": "$<$",
+        ">": "$>$",
+        "|": r"\textbar{}",
         "±": r"$\pm$",
+        "√": r"$\surd$",
         "–": "--",
     }
 )

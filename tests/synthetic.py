@@ -14,6 +14,7 @@ PROVENANCE = {
     "clean": True,
     "versions": {"python": "3.11.7", "numpy": "2.4.6"},
     "processor": "Imaginary Processor",
+    "instruction_set": "imaginary1 01234567",
     "threads": 1,
     "wall_seconds": 70.0,
     "utc": "2025-01-02T03:04:05+00:00",

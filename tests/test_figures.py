@@ -135,6 +135,7 @@ def test_table_1_for_people(recorded: Runs, tmp_path: Path):
         assert "Test error: the paper, this repository, today" in printed
         assert "1.05 ± 0.10 (3)" in printed and "0.87 to 1.27" in printed and "2 to 3 days" in printed
         assert "seeds 0 to 2" in printed and "revision 0123456" in printed
+        assert "on Imaginary Processor (imaginary1), 1 thread." in " ".join(printed.split())
     distorted = next(line for line in text.splitlines() if "distorted" in line)
     assert "0.8" in distorted and "not measured yet" in distorted
     for printed in (markdown, latex, text):
@@ -214,6 +215,7 @@ def test_latex_escapes_what_it_must():
     latex = tables.as_latex(SMALL)
     assert r"\caption{100\% \& more.}" in latex
     assert r"    a\_b & 1 $\pm$ 2 \\" in latex
+    assert r"    c\textbar{}d & 10 \\" in latex
     assert r"name & \shortstack[r]{long \\ heading} \\" in latex
 
 

@@ -176,7 +176,7 @@ def test_stored_digits_that_the_sample_has_too_have_its_labels(monkeypatch):
 
 
 def imaginary(count: int = 60_000) -> Dataset:
-    """A training set whose digits carry their index in their first pixels."""
+    """Training and test digits that carry their index in their first pixels."""
     numbers = np.arange(count)
     images = np.zeros((count, 28, 28), np.uint8)
     images[:, 0, 0], images[:, 0, 1] = numbers % 256, numbers // 256
@@ -186,10 +186,10 @@ def imaginary(count: int = 60_000) -> Dataset:
 
 def test_digits_are_stored_by_their_indices_in_the_same_bytes_again(tmp_path):
     paths = digits.store(imaginary(), tmp_path)
-    assert [path.name for path in paths] == ["figure4.npz", "figure7.npz"]
+    assert [path.name for path in paths] == ["figure4.npz", "figure7.npz", "figure8.npz"]
     first = [path.read_bytes() for path in paths]
     assert [path.read_bytes() for path in digits.store(imaginary(), tmp_path)] == first
-    for name in ("figure4", "figure7"):
+    for name in ("figure4", "figure7", "figure8"):
         stored = digits.stored(name, tmp_path)
         assert np.array_equal(stored.images[:, 0, 0] + 256 * stored.images[:, 0, 1].astype(int), stored.indices)
         assert np.array_equal(stored.labels, stored.indices % 10)
@@ -204,7 +204,7 @@ def test_the_command_writes_what_it_names(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(digits, "STORED", tmp_path)
     assert digits.main(["--data", "somewhere"]) == 0
     assert asked == [("mnist", Path("somewhere"))]
-    assert capsys.readouterr().out.split() == [str(tmp_path / "figure4.npz"), str(tmp_path / "figure7.npz")]
+    assert capsys.readouterr().out.split() == [str(tmp_path / f"figure{number}.npz") for number in (4, 7, 8)]
 
 
 def test_without_mnist_the_command_says_so(tmp_path, capsys):

@@ -173,8 +173,9 @@ def test_provenance_knows_the_revision_of_the_code(tmp_path: Path, monkeypatch: 
     git(tmp_path, "init")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-m", "first")
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results" / "seed0.json").write_text("{}")
+    for written in ("results/seed0.json", "lenet1998/trained/lenet5.npz"):
+        (tmp_path / written).parent.mkdir()
+        (tmp_path / written).write_text("{}")
     found = records.provenance(threads=2, wall_seconds=1.5)
     assert len(found["revision"]) == 40 and found["clean"] is True
     assert (found["threads"], found["wall_seconds"]) == (2, 1.5)

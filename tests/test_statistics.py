@@ -1,9 +1,10 @@
 import math
 import statistics as standard_library
 
+import numpy as np
 import pytest
 
-from lenet1998.statistics import mean_sd, prediction_interval, wilson
+from lenet1998.statistics import holm, mean_sd, prediction_interval, wilson
 
 
 def test_wilson_is_the_formula_of_1927():
@@ -33,3 +34,22 @@ def test_prediction_interval_of_three_runs():
     assert prediction_interval([1.0, 2.0, 3.0]) == pytest.approx((2 - half_width, 2 + half_width), rel=1e-6)
     with pytest.raises(ValueError, match="two values"):
         prediction_interval([1.0])
+
+
+def test_holm_in_the_order_given():
+    # 3 x 0.01, 2 x 0.03, and 1 x 0.04, which is raised to the 0.06 before it.
+    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert holm([0.5, 0.6]) == [1, 1]
+    assert holm([0.05]) == [0.05] and holm([]) == []
+
+
+def test_holm_rejects_what_his_steps_of_1979_reject():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        p_values = rng.uniform(0, 0.1, 6) ** 1.5
+        rejected = set()
+        for step, index in enumerate(sorted(range(6), key=lambda i: p_values[i])):
+            if p_values[index] > 0.05 / (6 - step):
+                break
+            rejected.add(index)
+        assert {i for i, p in enumerate(holm(p_values)) if p <= 0.05} == rejected
