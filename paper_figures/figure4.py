@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from paper_figures.digits import stored, table
-from paper_figures.pictures import mosaic, place
+from paper_figures.pictures import framed, mosaic, place
 from paper_figures.runs import Runs
 from paper_figures.style import COLUMN, save, style
 
@@ -19,8 +18,7 @@ def make(recorded: Runs, out: Path, local: Runs | None = None) -> list[Path]:
     digits = stored("figure4")
     with style():
         figure = Figure(figsize=(COLUMN, 3.44))
-        framed = np.pad(digits.images, ((0, 0), (2, 2), (2, 2)))
-        axes = place(figure, mosaic(framed, ACROSS), left=45, top=58, scale=3)
+        axes = place(figure, mosaic(framed(digits.images), ACROSS), left=45, top=58, scale=3)
         axes.set_title("The 100 digits of figure 4: MNIST, training set")
         rows = zip(range(len(digits.labels)), digits.indices.tolist(), digits.labels.tolist(), strict=True)
         return save(figure, ("position", "index", "label"), rows, _caption(), out, "figure4")

@@ -15,7 +15,7 @@ from lenet1998.records import write_whole
 from paper_figures import digits
 from paper_figures.digits import Stored
 from paper_figures.overlap import Method, Overlap, answered, answers_1998, overlap
-from paper_figures.pictures import DOTS, mosaic, place
+from paper_figures.pictures import DOTS, framed, mosaic, place
 from paper_figures.runs import Runs, revision_text, source_text
 from paper_figures.style import BLUE, COLUMN, SIZE, save, style
 from paper_figures.tables import as_csv
@@ -24,13 +24,13 @@ DISTORTED = "lenet5-distorted"
 RECIPES = (DISTORTED, "lenet5", "modern")
 OURS, YOURS, NEIGHBOURS = "distorted", "yours", "neighbours"  # like "regular" and "modern", as in the CSV
 
-ACROSS = 12  # digits in a row
-PIXELS, GAP = 28, 1  # pixels of a digit, and between two of them
+ACROSS = 10  # digits in a row, as in the paper
+PIXELS, GAP = 32, 1  # pixels of a digit with its background, as the network reads it, and between two of them
 PITCH = PIXELS + GAP
 NOT_STORED = 60  # grey level
 TINT, LIGHT = "#FBDFA0", "#CCCCCC"  # black type can be read on the one, blue stands out beside the other
 # Dots of the PNG; the first is that of a pixel.
-SCALE, LEFT, TOP, ROW, FOOT, BAR = 3, 1, 52, 132, 122, 40
+SCALE, LEFT, TOP, ROW, FOOT, BAR = 3, 28, 52, 144, 122, 40
 BARS = (335, 460)  # where the bars begin and how long the longest is
 
 
@@ -105,8 +105,8 @@ def _every(ours: Method) -> np.ndarray:
 
 
 def _images(indices: np.ndarray, kept: Stored) -> np.ndarray:
-    """The (n, 28, 28) images of test digits, grey where one is not stored."""
-    known = dict(zip(kept.indices.tolist(), kept.images, strict=True))
+    """The (n, 32, 32) images of test digits, grey where one is not stored."""
+    known = dict(zip(kept.indices.tolist(), framed(kept.images), strict=True))
     images = np.full((indices.size, PIXELS, PIXELS), NOT_STORED, np.uint8)
     for image, index in zip(images, indices.tolist(), strict=True):
         image[:] = known.get(index, image)

@@ -1,4 +1,4 @@
-"""Grey images in rows and columns: what figures 3, 4 and 7 share."""
+"""Grey images in rows and columns: what figures 3, 4, 7 and 8 share."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -7,6 +7,11 @@ from matplotlib.figure import Figure
 from paper_figures.style import STYLE
 
 DOTS = STYLE["savefig.dpi"]  # of the PNG, per inch
+
+
+def framed(images: np.ndarray) -> np.ndarray:
+    """The (n, 28, 28) digits with two pixels of background around them, (n, 32, 32): as the paper prints them."""
+    return np.pad(images, ((0, 0), (2, 2), (2, 2)))
 
 
 def mosaic(images: np.ndarray, columns: int, gap: int = 0, between: int = 0) -> np.ndarray:

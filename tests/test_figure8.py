@@ -238,7 +238,7 @@ def cells(figure) -> list[tuple[int | None, str, bool, bool]]:
         pixels = np.asarray(axes.images[0].get_array())
         frames = {round(patch.get_x() + patch.get_width() / 2, 1) for patch in axes.patches}
         for at, text in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True):
-            cell = pixels[1:29, int(at - 13.5) : int(at + 14.5)]
+            cell = pixels[3:31, int(at - 13.5) : int(at + 14.5)]
             index = None if np.all(cell == cell[0, 0]) and cell[0, 0] else int(cell[0, 0]) + 256 * int(cell[0, 1])
             found.append((index, text.get_text(), round(at, 1) in frames, text.get_bbox_patch() is not None))
     return found
