@@ -2,7 +2,8 @@
 
 Two intervals that answer two questions. The paper's own digits were our test set too, so whether its one run could be
 one of ours is asked of the spread over seeds: `prediction_interval`. How far a result would carry to other digits is
-asked of the size of the test set: `wilson`.
+asked of the size of the test set: `wilson`. Two tests likewise: `welch` of two sets of seeds, `mcnemar` of two runs'
+errors on the same digits; `holm` corrects either for several comparisons.
 """
 
 from collections.abc import Sequence
@@ -35,6 +36,29 @@ def wilson(errors: int, patterns: int, confidence: float = 0.95) -> tuple[float,
 
     interval = binomtest(errors, patterns).proportion_ci(confidence, method="wilson")
     return 100 * float(interval.low), 100 * float(interval.high)
+
+
+def welch(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """p-value of Welch's t-test, two-sided; None where there is no deviation to judge a difference by."""
+    from scipy.stats import ttest_ind
+
+    if min(len(first), len(second)) < 2 or len(set(first)) == len(set(second)) == 1:
+        return None
+    return float(ttest_ind(first, second, equal_var=False).pvalue)
+
+
+def mcnemar(first_wrong: np.ndarray, second_wrong: np.ndarray) -> float:
+    """p-value of McNemar's exact test, two-sided, of two methods' errors on the same digits, each (n,) bool.
+
+    Only the digits that one of the two misreads count; 1 where there are none.
+    """
+    from scipy.stats import binomtest
+
+    only_first, only_second = (
+        int(np.sum(a & ~b)) for a, b in ((first_wrong, second_wrong), (second_wrong, first_wrong))
+    )
+    discordant = only_first + only_second
+    return float(binomtest(only_first, discordant).pvalue) if discordant else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

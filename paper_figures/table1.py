@@ -8,7 +8,7 @@ import numpy as np
 from lenet1998 import paper
 from lenet1998.errors import UserError
 from lenet1998.records import Record
-from lenet1998.statistics import mean_sd, wilson
+from lenet1998.statistics import holm, mcnemar, mean_sd, welch, wilson
 from paper_figures.runs import Runs, counted, mean_sd_text, processor_text, seeds_text, source_text, stem
 from paper_figures.tables import Table, as_text, write
 
@@ -39,6 +39,12 @@ class Row:
     recipe: str
     passes: int
 
+
+# What is compared, each after its last pass.
+COMPARED = (
+    ("LeNet-5 with distortions against without", "lenet5-distorted", "lenet5"),
+    ("modern against 1998", "modern", "lenet5"),
+)
 
 ROWS = (
     Row("LeNet-5", "regular", paper.TEST_ERROR_PCT, paper.TRAINING_TIME, "lenet5", paper.PASSES),
@@ -162,6 +168,8 @@ def _notes(recorded: Runs, local: Runs | None) -> tuple[str, ...]:
     if runs := [record for name in RECIPES for record in timed.of(name)]:
         times += f" {'Yours' if local else 'Now'}, mean over the seeds, without the evaluations: on {_machines(runs)}."
     notes.append(times)
+    if compared := _compared_text(recorded):
+        notes.append(compared)
     notes += [f"Recorded: {source_text(name, recorded)}" for name in RECIPES if recorded.of(name)]
     if local:
         notes += [f"Your run: {source_text(name, local)}" for name in RECIPES if local.of(name)]
@@ -171,6 +179,49 @@ def _notes(recorded: Runs, local: Runs | None) -> tuple[str, ...]:
             "paper's numbers, which are on 60,000 and 10,000."
         )
     return tuple(notes)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two recipes on the same test digits, after their last passes."""
+
+    name: str
+    points: float  # between the means over the seeds
+    p_seeds: float  # Welch's
+    only_first: int  # digits that the first misreads with its first seed, and the second does not
+    only_second: int
+    p_digits: float  # McNemar's
+
+
+def differences(recorded: Runs) -> list[Difference]:
+    """Those that can be compared; no p-value is corrected."""
+    found = []
+    for name, one, other in COMPARED:
+        ours, theirs = recorded.test_errors_pct(one), recorded.test_errors_pct(other)
+        if (p := welch(ours, theirs)) is None:
+            continue
+        first, second = (recorded.of(recipe)[0].arrays["predictions"] != recorded.labels for recipe in (one, other))
+        alone = (int(np.sum(a & ~b)) for a, b in ((first, second), (second, first)))
+        found.append(Difference(name, float(np.mean(ours) - np.mean(theirs)), p, *alone, mcnemar(first, second)))
+    return found
+
+
+def _compared_text(recorded: Runs) -> str:
+    """Which of the recorded means differ; empty where there is nothing to compare."""
+    found = differences(recorded)
+    if not found:
+        return ""
+    corrected = (holm([getattr(one, p) for one in found]) for p in ("p_seeds", "p_digits"))
+    sentences = [
+        f"{one.name[0].upper()}{one.name[1:]}: {one.points:+.2f} points, p = {p:.2g}; {one.only_first} digits against "
+        f"{one.only_second}, p = {q:.2g}."
+        for one, p, q in zip(found, *corrected, strict=True)
+    ]
+    about = (
+        "Do the recorded means differ? By Welch's test over the seeds; with seed 0, by McNemar's exact test on the "
+        "digits that only one of the two misreads. All after the last pass, with Holm's correction."
+    )
+    return " ".join([about, *sentences])
 
 
 def _machines(runs: list[Record]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from lenet1998 import paper, study
 from lenet1998.recipes import criterion_text
 from lenet1998.records import Record
-from lenet1998.statistics import holm, mean_sd
+from lenet1998.statistics import holm, mean_sd, welch
 from lenet1998.study import Line
 from paper_figures.runs import Runs, counted, mean_sd_text, revision_text, seeds_text, stem
 from paper_figures.screening import distances, initial_text, top_text
@@ -159,15 +159,6 @@ def differences(measured: Sequence[Measured], values: Callable[[Measured], list[
     raw = {name: p for name, p in tested.items() if p is not None}
     corrected = holm(list(raw.values()))
     return {name: Difference(p, q) for (name, p), q in zip(raw.items(), corrected, strict=True)}
-
-
-def welch(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """p-value of Welch's t-test, two-sided; None where there is no deviation to judge a difference by."""
-    from scipy.stats import ttest_ind  # takes most of a second
-
-    if min(len(first), len(second)) < 2 or len(set(first)) == len(set(second)) == 1:
-        return None
-    return float(ttest_ind(first, second, equal_var=False).pvalue)
 
 
 def nearest(measured: Sequence[Measured]) -> list[Measured]:

@@ -1,6 +1,7 @@
 """Tables and figures from made-up records: what they say, and that they say it in the same bytes again."""
 
 import csv
+import math
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -141,6 +142,32 @@ def test_table_1_for_people(recorded: Runs, tmp_path: Path):
     for printed in (markdown, latex, text):
         assert "This is not the paper's Table I" in printed.replace("\n", " ")
     assert r"1.05 $\pm$ 0.10 (3)" in latex and r"\toprule" in latex and r"\bottomrule" in latex
+
+
+def test_table_1_compares_the_recorded_means(recorded: Runs):
+    """95, 105 and 115 errors against 110, 111 and 112; with seed 0, 95 digits against 110."""
+    (modern,) = table1.differences(recorded)
+    assert modern.name == "modern against 1998" and modern.points == pytest.approx(0.06)
+    welch = 0.06 / math.sqrt((0.1**2 + 0.01**2) / 3)  # about two degrees of freedom
+    assert welch == pytest.approx(1.034, abs=1e-3) and modern.p_seeds == pytest.approx(0.41, abs=0.01)
+    answers = {
+        name: {*np.flatnonzero(synthetic.predictions(n) != synthetic.labels())}
+        for name, n in (("lenet5", 95), ("modern", 110))
+    }
+    alone = len(answers["modern"] - answers["lenet5"]), len(answers["lenet5"] - answers["modern"])
+    assert (modern.only_first, modern.only_second) == alone and alone[0] - alone[1] == 15
+    tail = sum(math.comb(sum(alone), k) for k in range(alone[1] + 1)) / 2 ** sum(alone)
+    assert modern.p_digits == pytest.approx(2 * tail)
+    note = next(note for note in table1.table(recorded).notes if note.startswith("Do the recorded means differ?"))
+    assert note.endswith(
+        f"Modern against 1998: +0.06 points, p = 0.41; {alone[0]} digits against {alone[1]}, p = {2 * tail:.2g}."
+    )
+
+
+def test_table_1_compares_nothing_where_there_is_one_seed(nothing: Runs):
+    single = runs.gather([synthetic.record(), synthetic.record(MODERN_LENET5)], synthetic.labels())
+    assert not table1.differences(single) and not table1.differences(nothing)
+    assert not any("differ" in note for note in table1.table(single).notes)
 
 
 def test_table_1_is_the_same_bytes_again(root: Path, recorded: Runs, tmp_path: Path):

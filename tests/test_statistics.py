@@ -4,7 +4,7 @@ import statistics as standard_library
 import numpy as np
 import pytest
 
-from lenet1998.statistics import holm, mean_sd, prediction_interval, wilson
+from lenet1998.statistics import holm, mcnemar, mean_sd, prediction_interval, welch, wilson
 
 
 def test_wilson_is_the_formula_of_1927():
@@ -53,3 +53,26 @@ def test_holm_rejects_what_his_steps_of_1979_reject():
                 break
             rejected.add(index)
         assert {i for i, p in enumerate(holm(p_values)) if p <= 0.05} == rejected
+
+
+def test_welch_is_the_textbooks_formula():
+    first, second = [1.0, 1.2, 0.9, 1.1], [1.4, 1.3, 1.9]
+    a, b = (standard_library.variance(values) / len(values) for values in (first, second))
+    statistic = (standard_library.mean(first) - standard_library.mean(second)) / math.sqrt(a + b)
+    freedom = (a + b) ** 2 / (a**2 / 3 + b**2 / 2)
+
+    def density(x: np.ndarray) -> np.ndarray:  # Student's
+        constant = math.gamma((freedom + 1) / 2) / (math.sqrt(freedom * math.pi) * math.gamma(freedom / 2))
+        return constant * (1 + x**2 / freedom) ** (-(freedom + 1) / 2)
+
+    inside = np.linspace(-abs(statistic), abs(statistic), 100_001)
+    assert welch(first, second) == pytest.approx(1 - np.trapezoid(density(inside), inside), abs=1e-8)
+    assert welch([1.0], second) is None and welch([1.0, 1.0], [2.0, 2.0]) is None
+
+
+def test_mcnemar_counts_the_digits_that_one_of_the_two_misreads():
+    first, second = np.zeros((2, 100), bool)
+    first[:13], second[10:15] = True, True  # ten alone, three together, two alone
+    tail = sum(math.comb(12, k) for k in (0, 1, 2)) / 2**12
+    assert mcnemar(first, second) == mcnemar(second, first) == pytest.approx(2 * tail)
+    assert mcnemar(first, first) == 1
