@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from lenet1998 import processor
 from lenet1998.errors import UserError
 
 
@@ -160,8 +161,8 @@ def provenance(threads: int = 1, wall_seconds: float | None = None) -> dict[str,
         "revision": revision,
         "clean": clean,
         "versions": {"python": platform.python_version(), **_versions("lenet1998", "numpy", "numba", "torch")},
-        "processor": _processor(),
-        "instruction_set": _instruction_set(),
+        "processor": processor.model(),
+        "instruction_set": processor.instruction_set(),
         "threads": threads,
         "wall_seconds": wall_seconds,
         "utc": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -240,24 +241,3 @@ def _versions(*packages: str) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _instruction_set() -> str:
-    """What compiled code may use of the processor: LLVM's name for it and a hash of its features.
-
-    Processors that share a model name may differ in it, as may virtual machines on the same processor.
-    """
-    from llvmlite import binding
-
-    features = hashlib.sha256(binding.get_host_cpu_features().flatten().encode()).hexdigest()
-    return f"{binding.get_host_cpu_name()} {features[:8]}"
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -19,7 +19,6 @@ from types import ModuleType
 import numba
 import numpy as np
 from filelock import FileLock
-from llvmlite import binding
 
 import lenet1998
 from lenet1998.networks import Network
@@ -27,6 +26,7 @@ from lenet1998.online.heads import Terms
 from lenet1998.online.kernels import GRADIENT
 from lenet1998.online.machine import CLASSIFY, plan_of
 from lenet1998.online.rules import DESCEND, Update
+from lenet1998.processor import target
 
 TEMPLATE = '''"""{title}, one pattern at a time. Written by lenet1998.online.compiler; safe to delete."""
 
@@ -93,15 +93,10 @@ def dependencies_hash() -> str:
     package = Path(lenet1998.__file__).parent
     files = sorted((package / "online").glob("*.py"))
     files += [package / name for name in ("networks.py", "weights.py", "bitmaps.py", "bitmaps.txt")]
-    digest = hashlib.sha256(f"{sys.version} {numba.__version__} {np.__version__} {processor()}".encode())
+    digest = hashlib.sha256(f"{sys.version} {numba.__version__} {np.__version__} {target()}".encode())
     for file in files:
         digest.update(file.read_bytes())
     return digest.hexdigest()
-
-
-def processor() -> str:
-    """The processor as the compiler sees it."""
-    return f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}"
 
 
 def module_for(network: Network, dtype: str) -> ModuleType:
