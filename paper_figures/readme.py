@@ -96,7 +96,14 @@ def choices(results: Path) -> str:
     if not any(recorded.records.values()):
         return NOT_RECORDED
     whole = table2.table(recorded)
-    told = ("As chosen: ", "The paper's letter: ", "The authors", "Nearest to figure 5 ", "An asterisk: ")
+    told = (
+        "As chosen: ",
+        "The paper's letter: ",
+        "The authors",
+        "Nearest to figure 5 ",
+        "Every seed ",
+        "An asterisk: ",
+    )
     return _part_of(whole, whole.rows, [note for note in whole.notes if note.startswith(told)])
 
 

@@ -223,6 +223,24 @@ def test_the_recipes_that_explain_figure_5_about_equally_well_are_computed():
     assert "Nearest to figure 5 is the chosen recipe (0.11 ± 0.01). No other line is within" in notes(alone)
 
 
+def test_lines_beyond_all_seeds_of_the_chosen_recipe_are_named():
+    found = gathered(
+        *several("lenet5", [95, 100, 105, 98], [0.28, 0.30, 0.32, 0.34]),
+        *several("change-whole", [106, 107, 120], [0.35, 0.36, 0.40]),  # worse and further
+        *several("change-j1", [90, 94, 91], [0.30, 0.36, 0.40]),  # better, not further
+        *several("change-top-2", [95, 94, 91], [0.27, 0.26, 0.20]),  # as good as the best seed, nearer
+        *several("change-j100", [300, 310], [0.9, 0.95]),  # two seeds say too little
+        *[made("change-eq8", seed, 9020, [90.0] * 20) for seed in range(3)],  # does not train
+    )
+    assert (
+        "Every seed beyond every seed of the chosen recipe (with 3 seeds, once in 18 by chance): further from figure "
+        "5, distance: whole; nearer to it, curvature at the top: 2; worse on the test digits, distance: whole; better "
+        "on them, criterion: equation 9, j = 1." in notes(found)
+    )
+    few = gathered(*several("lenet5", [95, 96]), *several("change-whole", [106, 107, 120]))
+    assert "beyond" not in notes(few) and "beyond" not in notes(gathered(*several("lenet5", [95] * 3)))
+
+
 def test_the_pooled_deviation_is_around_each_samples_own_mean():
     first, second = [1.0, 2.0, 3.0, 4.0], [11.0, 13.0]
     expected = np.sqrt((3 * np.var(first, ddof=1) + np.var(second, ddof=1)) / 4)
