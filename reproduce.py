@@ -19,14 +19,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from lenet1998 import data, display, experiments, jobs, pretrained, records, training
+from lenet1998 import data, display, experiments, jobs, pretrained, processor, records, training
 from lenet1998.errors import UserError
 from lenet1998.experiments import EXPERIMENTS, Experiment
 from lenet1998.recipes import Recipe, shortened
 from paper_figures import runs
 
 ROOT = Path(__file__).resolve().parent
-RECORDS = ROOT / "results" / "records"
+RECORDS = records.RESULTS / "records"
 
 
 class Parser(argparse.ArgumentParser):
@@ -69,7 +69,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     how.add_argument("--recorded", action="store_true", help="train nothing: use the records in results/ only")
     how.add_argument("--retrain", action="store_true", help="train again what was trained before")
     how.add_argument("--seeds", metavar="K", type=positive, default=1, help="seeds 0 to K-1 (default 1)")
-    how.add_argument("--only", metavar="RECIPE", nargs="+", default=[], help="train no others of the recipes behind it")
+    how.add_argument(
+        "--only",
+        metavar="RECIPE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="train no others of the recipes behind it",
+    )
     how.add_argument("--passes", metavar="N", type=positive, help="only the first N passes of the schedule")
     how.add_argument(
         "--engine",
@@ -101,11 +108,6 @@ def positive(text: str) -> int:
     if not (text.isdecimal() and int(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
-
-
-def cores() -> int:
-    """The processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -203,7 +205,7 @@ def train_and_make(recorded: dict[Experiment, runs.Runs], options: argparse.Name
         wanted,
         dataset,
         out / "training",
-        options.jobs or cores(),
+        options.jobs or processor.cores(),
         display.display_for(sys.stderr, options.quiet),
         options.cluster,
         options.retrain,

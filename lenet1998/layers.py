@@ -258,7 +258,7 @@ def audit(model: nn.Sequential, input_size: int = 32) -> list[LayerAudit]:
                 connections = maps.shape[1] * 4 * positions
             case EuclideanRBF():
                 connections = module.codes.numel() * positions
-            case ScaledTanh() | nn.ReLU():
+            case ScaledTanh() | nn.Tanh() | nn.ReLU():
                 continue
             case _:
                 raise TypeError(f"{type(module).__name__} is not a layer of these networks")

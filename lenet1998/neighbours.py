@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from lenet1998 import data, paper, records
+from lenet1998 import data, paper, processor, records
 from lenet1998.data import Dataset, Digits
 from lenet1998.errors import UserError
 from lenet1998.records import Record
 
 NAME = "neighbours"
 K = paper.NEAREST_NEIGHBOURS
-RECORDS = Path(__file__).resolve().parents[1] / "results" / "records"
+RECORDS = records.RESULTS / "records"
 
 
 def answers(train: Digits, images: np.ndarray, k: int = K) -> np.ndarray:
@@ -43,7 +43,7 @@ def answers(train: Digits, images: np.ndarray, k: int = K) -> np.ndarray:
 
 def record(dataset: Dataset) -> Record:
     """The answers to the test digits as a record, which has no passes and no free parameters."""
-    provenance = records.provenance()
+    provenance = records.provenance(threads=processor.cores())  # scikit-learn takes all
     provenance["versions"]["scikit-learn"] = version("scikit-learn")
     began = time.perf_counter()
     predictions = answers(dataset.train, dataset.test.images)

@@ -2,7 +2,8 @@
 
 Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-Based Learning Applied to Document Recognition", Proceedings of
 the IEEE 86(11), November 1998. Sections, equations, tables and figures are numbered as in the authors' preprint.
-Values marked "digitised" are measured in a figure's vector graphics; all others are printed. Nothing here is computed.
+Values marked "digitised" are measured in a figure's vector graphics, those of figure 13 are fitted to what it prints,
+and one number at the end is of a later page by the same authors; all others are printed. Nothing here is computed.
 """
 
 # --- Section II.B, LeNet-5 -------------------------------------------------------------------------------------------
@@ -132,6 +133,14 @@ CLASSIFIERS = (
     ("LeNet-5", "distorted", 0.8, None, None, None),
     ("Boosted LeNet-4", "distorted", 0.7, 0.5, 460, 51),
 )
+
+# --- Section III.E, figure 13 ----------------------------------------------------------------------------------------
+
+# Coefficients of its network, fitted to the states that the figure prints (inputs added): all of S2; the smallest and
+# the largest of S4, but for one map that has about -0.01. It was trained with noise: every pixel inverted with
+# probability 0.1.
+FIGURE_13_S2_COEFFICIENTS = (0.235, 0.126, 0.120, 0.312, 0.250, 0.140)
+FIGURE_13_S4_COEFFICIENTS = (0.045, 0.076)
 
 # --- Later statements by the same authors ----------------------------------------------------------------------------
 

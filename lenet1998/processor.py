@@ -1,6 +1,7 @@
-"""The processor: its name, and what compiled code may use of it."""
+"""The processor: its name, its cores, and what compiled code may use of it."""
 
 import hashlib
+import os
 import platform
 from pathlib import Path
 
@@ -16,6 +17,11 @@ def model() -> str:
     return platform.processor() or platform.machine()
 
 
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def target() -> tuple[str, str]:
     """LLVM's name and features of the processor that numba compiles for.
 
@@ -23,10 +29,9 @@ def target() -> tuple[str, str]:
     """
     from llvmlite import binding
     from numba import config
+    from numba.core.codegen import get_host_cpu_features
 
-    features = config.CPU_FEATURES
-    if features is None:
-        features = binding.get_host_cpu_features().flatten()
+    features = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
     return config.CPU_NAME or binding.get_host_cpu_name(), features
 
 

@@ -147,9 +147,10 @@ def shortened(recipe: Recipe, passes: int) -> Recipe:
 # 0.00005 for the next four, 0.00001 thereafter; 20 passes in all.
 SCHEDULE_1998 = ((2, 0.0005), (3, 0.0002), (3, 0.0001), (4, 0.00005), (8, 0.00001))
 
-# The 1998 network. What the paper states is followed except the initialisation, with which its own recipe does not
-# train. What it leaves open was chosen by the rule of `lenet1998.study`, on the training side alone; each choice is a
-# row of the README's fidelity table.
+# The 1998 network. It departs from what the paper states in three points: the initialisation, with which its own recipe
+# does not train, half the distance of equation 7, and the curvature of a coefficient. These, and what the paper leaves
+# open, were chosen by the rule of `lenet1998.study`, on the training side alone, or follow the same authors' later
+# code; each is a row of the README's fidelity table.
 LENET5_1998 = Recipe(
     name="lenet5",
     network=lenet5(half=True),

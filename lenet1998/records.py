@@ -27,6 +27,8 @@ import numpy as np
 from lenet1998 import processor
 from lenet1998.errors import UserError
 
+RESULTS = Path(__file__).resolve().parents[1] / "results"  # what is committed, in a checkout
+
 
 @dataclass(frozen=True, eq=False)
 class Record:

@@ -31,7 +31,7 @@ from lenet1998.online import OnlineTrainer
 from lenet1998.recipes import LENET5_1998, LENET5_LITERAL, Recipe
 from lenet1998.weights import layout
 
-STORED = Path(__file__).resolve().parents[1] / "results" / "saturation"  # without suffix
+STORED = records.RESULTS / "saturation"  # without suffix
 RECIPES = (
     LENET5_LITERAL,
     LENET5_1998,

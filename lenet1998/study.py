@@ -51,7 +51,7 @@ def screening() -> tuple[Recipe, ...]:
     for half in (True, False):
         constant = 1.0 if half else 2.0
         for criterion_name, criterion in CRITERIA.items():
-            for gain in (1.0, 1.2):
+            for gain in (1.0, 1.2):  # later code's; one that comes near the effective rates of section III.B
                 # With equation 8 the exact diagonal is the constant.
                 for top in (constant,) if criterion.kind == "mle" else (constant, "exact"):
                     distance = "half" if half else "whole"
@@ -139,7 +139,7 @@ def single_changes() -> tuple[Line, ...]:
         change(
             "initial coefficients", "as weights", "coefficients", initialisation=replace(initial, coefficient="uniform")
         ),
-        change("distance", "whole", "whole", **whole),
+        change("distance", "whole, curvature at the top 2", "whole", **whole),
         criterion("equation 8", "eq8", "mle"),
         criterion("equation 9, j = 0.1", "j0.1", "map", 0.1),
         criterion("equation 9, j = 1", "j1", "map", 1.0),

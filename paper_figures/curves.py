@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
+from lenet1998 import data
 from lenet1998.errors import UserError
 from lenet1998.records import Record
 from paper_figures.runs import Runs, source_text
@@ -104,5 +105,5 @@ def origins(recipes: Sequence[str], recorded: Runs, local: Runs | None) -> list[
     if local:
         found.append("Where the first pass of your run lies above the axis, it is in the CSV beside the figure.")
     if local and local.dataset == "sample":
-        found.append(f"The {local.title} has 4,000 digits to train and 1,000 to test.")
+        found.append("The {} has {:,} digits to train and {:,} to test.".format(local.title, *data.SAMPLE.counts))
     return found

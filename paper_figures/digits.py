@@ -33,10 +33,9 @@ import numpy as np
 from lenet1998 import data
 from lenet1998.data import Dataset
 from lenet1998.errors import UserError
-from lenet1998.records import npz_bytes, write_whole
+from lenet1998.records import RESULTS, npz_bytes, write_whole
 from paper_figures import runs
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 STORED = RESULTS / "digits"
 RECORDS = RESULTS / "records"
 MATRIX = ("myy", "myx", "mxy", "mxx", "ty", "tx")  # in the order of lenet1998.distortions

@@ -24,6 +24,8 @@ DISTORTED = "lenet5-distorted"
 RECIPES = (DISTORTED, "lenet5", "modern")
 OURS, YOURS, NEIGHBOURS = "distorted", "yours", "neighbours"  # like "regular" and "modern", as in the CSV
 
+NEIGHBOURS_1998 = ("K-NN Euclidean", "regular")  # as figure 9 has it
+
 ACROSS = 10  # digits in a row, as in the paper
 PIXELS, GAP = 32, 1  # pixels of a digit with its background, as the network reads it, and between two of them
 PITCH = PIXELS + GAP
@@ -202,11 +204,13 @@ def _origins(methods: dict[str, Method], shown: Runs, recorded: Runs, local: Run
     who = "Recorded" if shown is recorded else "Your run"
     found = [f"{who}: {source_text(DISTORTED, shown)}"]
     found += [f"Recorded: {source_text(name, recorded)}" for name in RECIPES[1:] if recorded.of(name)]
+    (theirs,) = (error for method, data, error, *_ in paper.CLASSIFIERS if (method, data) == NEIGHBOURS_1998)
     for record in methods[NEIGHBOURS].runs:
         found.append(
             f"Recorded: {record.recipe['k']} nearest neighbours by {record.recipe['distance']} distance, "
             f"{record.recipe['images']} (for deslanted images the paper states k = {paper.NEAREST_NEIGHBOURS}, for "
-            f"regular ones none); {record.engine} engine, {revision_text(record.provenance)}."
+            f"regular ones none, and {theirs:g}% of errors); {record.engine} engine, "
+            f"{revision_text(record.provenance)}."
         )
     if YOURS in methods:
         found.append(

@@ -15,11 +15,12 @@ from matplotlib.ticker import NullLocator
 
 from lenet1998.errors import UserError
 from lenet1998.recipes import criterion_text
+from lenet1998.records import RESULTS
 from paper_figures.runs import TITLES, Runs, revision_text
 from paper_figures.style import BLUE, COLUMN, GREY, ORANGE, VERMILLION, save, style
 
 RECIPES = ()
-STORED = Path(__file__).resolve().parents[1] / "results" / "saturation"  # without suffix
+STORED = RESULTS / "saturation"  # without suffix
 LITERAL, CHOSEN = "lenet5-literal", "lenet5"
 CHOSEN_START, PRINTED_RANGE = "literal-chosen-start", "change-range-2.4-over-F"
 PANELS = {LITERAL: "the paper's letter", CHOSEN: "as chosen here"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lenet1998 import paper
+from lenet1998 import data, paper
 from lenet1998.errors import UserError
 from lenet1998.records import Record
 from lenet1998.statistics import holm, mcnemar, mean_sd, welch, wilson
@@ -175,8 +175,8 @@ def _notes(recorded: Runs, local: Runs | None) -> tuple[str, ...]:
         notes += [f"Your run: {source_text(name, local)}" for name in RECIPES if local.of(name)]
     if local and local.dataset == "sample":
         notes.append(
-            f"Your run used the {local.title}, 4,000 digits to train and 1,000 to test: it is no measure of the "
-            "paper's numbers, which are on 60,000 and 10,000."
+            "Your run used the {}, {:,} digits to train and {:,} to test: it is no measure of the paper's numbers, "
+            "which are on {:,} and {:,}.".format(local.title, *data.SAMPLE.counts, *data.MNIST.counts)
         )
     return tuple(notes)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lenet1998 import paper, study
+from lenet1998 import data, paper, study
 from lenet1998.recipes import criterion_text
 from lenet1998.records import Record
 from lenet1998.statistics import holm, mean_sd, welch
@@ -300,8 +300,9 @@ def _notes(
         lines.append(
             "The rule in lenet1998/study.py made the choice, from runs that read no test set, and the choice was "
             "committed before these lines were run. They read the test set after their last pass; the chosen recipe "
-            "after every pass, for figure 5. With weights within ±1/√F it was this repository's recipe before the "
-            "study, with a test error that was known; the rule does not use it."
+            "after every pass, for figure 5. Readings that the screening has too were run again for it, and the chosen "
+            "recipe's distance has the seeds in it by which it was chosen. With weights within ±1/√F it was this "
+            "repository's recipe before the study, with a test error that was known; the rule does not use it."
         )
     if found := nearest(measured):
         lines.append(_nearest_text(found))
@@ -354,14 +355,14 @@ def _beyond_text(measured: Sequence[Measured]) -> str:
     # Of all orders of the seeds, those with the line's first and those with them last.
     chance = math.comb(len(measured[0].records) + fewest, fewest) / 2
     return (
-        f"Every seed beyond every seed of the chosen recipe (with {fewest} seeds, once in {chance:.0f} by chance): "
-        f"{'; '.join(parts)}."
+        f"Every seed beyond every seed of the chosen recipe (with {fewest} seeds, for a single line and quantity, once "
+        f"in {chance:.0f} by chance): {'; '.join(parts)}."
     )
 
 
 def _provenance(runs: Runs, measured: Sequence[Measured]) -> list[str]:
     groups = {"Runs": [line.records for line in measured], "with validation": [line.validated for line in measured]}
-    parts = [f"{name}: {counted}" for name, found in groups.items() if (counted := _seeds_of_lines(found))]
+    parts = [f"{name}: {seeds}" for name, found in groups.items() if (seeds := _seeds_of_lines(found))]
     if not parts:
         return []
     every = [record for found in groups.values() for records in found for record in records]
@@ -374,8 +375,10 @@ def _provenance(runs: Runs, measured: Sequence[Measured]) -> list[str]:
         notes.append(f"Cut short, so that their lines do not tell what the whole recipes do: {counts}.")
     if runs.dataset == "sample":
         notes.append(
-            f"The {runs.title} has 4,000 digits to train and 1,000 to test: it is no measure of the paper's numbers, "
-            "which are on 60,000 and 10,000. Held out for validation is a sixth of those to train."
+            "The {} has {:,} digits to train and {:,} to test: it is no measure of the paper's numbers, which are on "
+            "{:,} and {:,}. Held out for validation is a sixth of those to train.".format(
+                runs.title, *data.SAMPLE.counts, *data.MNIST.counts
+            )
         )
     return notes
 

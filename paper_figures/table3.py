@@ -18,7 +18,7 @@ from lenet1998 import data, paper, verdicts
 from lenet1998.statistics import mean_sd, prediction_interval, wilson
 from lenet1998.verdicts import CANNOT_BE_TESTED, NOT_REPRODUCED, UNDECIDED, WORDS, Verdict
 from paper_figures import tablec3
-from paper_figures.measures import ERRORS, FACTOR, PER_CENT, Measure, measures, whole
+from paper_figures.measures import ERRORS, FACTOR, FIGURE_5_PASSES, PER_CENT, Measure, measures, whole
 from paper_figures.runs import Runs, mean_sd_text, processor_text, source_text, stem
 from paper_figures.tables import Table, as_text, write
 
@@ -304,9 +304,10 @@ def notes(runs: Runs, own: bool) -> tuple[str, ...]:
         "(0.95 is 0.945 to 0.955) or the resolution with which it was read off a figure "
         f"({paper.FIGURE_5_RESOLUTION_PCT:g} and {paper.FIGURE_6_RESOLUTION_PCT:g} points), overlaps the interval of "
         f"one more run of ours, mean ± t sd sqrt(1 + 1/n), which is no wider than ±{PER_CENT.widest:g} point "
-        f"({ERRORS.widest} errors, {at_latest - around} passes, a factor of {FACTOR:g} for rates, which are compared "
-        "by their logarithms). Undecided: they overlap but it is wider, or there are fewer than "
-        f"{verdicts.FEWEST_RUNS} runs. Not reproduced: no overlap.",
+        f"({ERRORS.widest} errors, {at_latest - around} passes, half of the stated fall by the distortions, a factor "
+        f"of {FACTOR:g} for rates, which are compared by their logarithms; what is stated approximately counts as "
+        "printed). Beside training errors that is much. Undecided: they overlap but it is wider, or there are fewer "
+        f"than {verdicts.FEWEST_RUNS} runs. Not reproduced: no overlap.",
         "The paper's test digits are ours too, so the question is whether its one run could be one of ours, not "
         "whether our mean is its number; at 95% one true statement in twenty is missed by chance. Other digits: "
         "Wilson's interval around our mean for a test set of that size, the uncertainty about other digits than these. "
@@ -317,15 +318,17 @@ def notes(runs: Runs, own: bool) -> tuple[str, ...]:
         f"all {data.MNIST.counts[0]:,} differ by less than 0.001.",
         "Training errors are on the fly. Figure 6 does not say how its own were measured; the last of them is the "
         f"text's. Stable: the first pass from which on the test error stays within {tolerance} (the paper's own "
-        f"uncertainty) of that after pass {paper.PASSES}; the paper's are figure 5's by the same measure, where "
-        f'the text says "around {around}" and the caption "{around} to {at_latest}". Over-training: the test error '
+        f'uncertainty) of that after pass {paper.PASSES}; the text says "around {around}", the caption of figure 5 '
+        f'"{around} to {at_latest}", and its points, by this measure, less. Over-training: the test error '
         f"after pass {paper.PASSES} less that after pass {at_latest}, reproduced where the whole interval is at most "
         f"{tolerance}. Fall by the distortions: the test error without them less that with them, ours by seed. The sd "
         "of a rate is that of its logarithm.",
-        "*: the recipe was chosen, among readings of what the paper leaves open, by figure 5's training error: no "
-        "independent test. No other row had a part in the choice.",
-        f"Left out, as settings: {', '.join(LEFT_OUT.values())}. Figure 5 has {len(paper.FIGURE_5)} points where the "
-        f"text says {paper.PASSES} passes; the last is left out. Statements that repeat one measurement count each.",
+        "*: no independent test. The recipe was chosen, among readings of what the paper leaves open, by figure 5's "
+        "training error, and weights within ±1.2/√F were among these readings because their effective rates come near "
+        "the paper's. No other row had a part in the choice.",
+        f"Left out, as settings: {', '.join(LEFT_OUT.values())}. Of figure 5's {len(paper.FIGURE_5)} points, one more "
+        f"than there are passes, those after passes {', '.join(map(str, FIGURE_5_PASSES))} are compared. Statements "
+        "that repeat one measurement count each.",
     ]
     who = "Your run" if own else "Ours"
     lines += [f"{who}: {source_text(name, runs)}" for name in RECIPES if runs.of(name)]

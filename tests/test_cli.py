@@ -19,7 +19,7 @@ import synthetic
 import tiny
 
 import reproduce
-from lenet1998 import data, jobs, records, training
+from lenet1998 import data, jobs, processor, records, training
 from lenet1998.experiments import EXPERIMENTS, NOT_REGENERATED
 from lenet1998.recipes import LENET5_1998, MODERN_LENET5, shortened
 
@@ -110,7 +110,7 @@ def test_options_reach_the_runs(few_digits, unrecorded, tmp_path, monkeypatch):
     assert (asked["cluster"], asked["again"], asked["dataset"]) == (None, False, few_digits)
     assert reproduce.main(["--figure", "5", "--cluster", "there:1", "--retrain", "--out", str(tmp_path / "out")]) == 1
     assert [(run.recipe.name, run.seed, run.engine) for run in asked["runs"]] == [("lenet5", 0, "online")]
-    assert (asked["cluster"], asked["again"], asked["at_once"]) == ("there:1", True, reproduce.cores())
+    assert (asked["cluster"], asked["again"], asked["at_once"]) == ("there:1", True, processor.cores())
     assert reproduce.main(["--table", "1", "2", "--only", "change-eq8", "modern", "--out", str(tmp_path / "out")]) == 1
     assert [run.recipe.name for run in asked["runs"]] == ["modern", "change-eq8"]
 

@@ -233,9 +233,10 @@ def test_lines_beyond_all_seeds_of_the_chosen_recipe_are_named():
         *[made("change-eq8", seed, 9020, [90.0] * 20) for seed in range(3)],  # does not train
     )
     assert (
-        "Every seed beyond every seed of the chosen recipe (with 3 seeds, once in 18 by chance): further from figure "
-        "5, distance: whole; nearer to it, curvature at the top: 2; worse on the test digits, distance: whole; better "
-        "on them, criterion: equation 9, j = 1." in notes(found)
+        "Every seed beyond every seed of the chosen recipe (with 3 seeds, for a single line and quantity, once in 18 "
+        "by chance): further from figure 5, distance: whole, curvature at the top 2; nearer to it, curvature at the "
+        "top: 2; worse on the test digits, distance: whole, curvature at the top 2; better on them, criterion: "
+        "equation 9, j = 1." in notes(found)
     )
     few = gathered(*several("lenet5", [95, 96]), *several("change-whole", [106, 107, 120]))
     assert "beyond" not in notes(few) and "beyond" not in notes(gathered(*several("lenet5", [95] * 3)))
@@ -335,6 +336,7 @@ def corrected(p_values: Sequence[float]) -> list[float]:
 def test_the_committed_records_are_the_studys_recipes():
     for line in study.table2_lines():
         for recipe in (line.recipe, line.validated):
+            assert [document["seed"] for document in committed(recipe)][:3] == [0, 1, 2]
             for document in committed(recipe):
                 assert document["recipe"] == records.plain(recipe.as_dict())
                 assert len(document["curve"]) == recipe.passes
