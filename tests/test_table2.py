@@ -146,6 +146,13 @@ def test_a_line_trains_where_less_than_a_tenth_is_wrong_at_the_end():
     verdicts = {name: row[-1] for name, row in cells(found).items()}
     assert verdicts["lenet5-literal"] == "no" and verdicts["change-eq8"] == "yes"
     assert verdicts["change-j0.1"] == "1 of 3" and data(found)["change-j0.1"]["trained_seeds"] == 1
+    # A validated run counts too.
+    woken = validated(LINES["lenet5-literal"].validated, 0, 6.5)
+    assert woken.curve[-1]["on_the_fly_error_pct"] < 10
+    found = gathered(run("lenet5-literal", 0, 88.7), run("change-eq8", 0, 9.99), woken)
+    assert cells(found)["lenet5-literal"][-1] == "1 of 2" and cells(found)["change-eq8"][-1] == "yes"
+    row = data(found)["lenet5-literal"]
+    assert (row["trained_seeds"], row["trained_validated_seeds"]) == (0, 1)
 
 
 # --- Which lines differ ----------------------------------------------------------------------------------------------
@@ -367,6 +374,8 @@ def test_the_table_is_what_the_committed_records_say(tmp_path: Path):
             assert [float(value) for value in shown if value] == pytest.approx(wanted, abs=6e-5)
         trained = sum(error < 10 for error in expected["on_the_fly"])
         assert int(row["trained_seeds"]) == trained
+        woken = sum(document["curve"][-1]["on_the_fly_error_pct"] < 10 for document in held_out)
+        assert int(row["trained_validated_seeds"]) == woken
         if found:
             rates = [[document["curve"][0][f"rate_{end}"] for document in found] for end in ("min", "max")]
             shown = [float(row[f"first_pass_rate_{end}"]) for end in ("min", "max")]
