@@ -200,8 +200,8 @@ def LeNet5(
     """LeNet-5 (section II.B, figure 2): (N, 1, 32, 32) images to (N, 10) penalties, one per digit; smallest is best.
 
     `half` halves the penalties of equation 7. Without arguments the weights are uniform in +-1.2/sqrt(fan-in), biases
-    zero and subsampling coefficients 0.5, as in the `lenet5` recipe: the initialisation that the paper states
-    (`Initialisation()`) does not train. The same seed gives the same weights.
+    zero and subsampling coefficients 0.5, as in the `lenet5` recipe: with the initialisation that the paper states
+    (`Initialisation()`) it learns nothing at first. The same seed gives the same weights.
     """
     return build(networks.lenet5(half=half), initialisation, seed)
 

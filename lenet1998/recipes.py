@@ -148,9 +148,9 @@ def shortened(recipe: Recipe, passes: int) -> Recipe:
 SCHEDULE_1998 = ((2, 0.0005), (3, 0.0002), (3, 0.0001), (4, 0.00005), (8, 0.00001))
 
 # The 1998 network. It departs from what the paper states in three points: the initialisation, with which its own recipe
-# does not train, half the distance of equation 7, and the curvature of a coefficient. These, and what the paper leaves
-# open, were chosen by the rule of `lenet1998.study`, on the training side alone, or follow the same authors' later
-# code; each is a row of the README's fidelity table.
+# learns nothing for passes on end, half the distance of equation 7, and the curvature of a coefficient. These, and what
+# the paper leaves open, were chosen by the rule of `lenet1998.study`, on the training side alone, or follow the same
+# authors' later code; each is a row of the README's fidelity table.
 LENET5_1998 = Recipe(
     name="lenet5",
     network=lenet5(half=True),
@@ -167,7 +167,7 @@ LENET5_DISTORTED = replace(LENET5_1998, name="lenet5-distorted", distortions=Dis
 LENET5_15000 = replace(LENET5_1998, name="lenet5-15000", training_patterns=15_000)
 LENET5_30000 = replace(LENET5_1998, name="lenet5-30000", training_patterns=30_000)
 
-# The paper as it stands, initialisation included. It does not train; it is kept to show so.
+# The paper as it stands, initialisation included. It learns nothing in its first passes; it is kept to show so.
 LENET5_LITERAL = Recipe(
     name="lenet5-literal",
     network=LENET5,

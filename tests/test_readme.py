@@ -13,7 +13,7 @@ import synthetic
 import torch
 
 import reproduce
-from lenet1998 import distortions, experiments, load_pretrained, networks, paper, records
+from lenet1998 import distortions, experiments, load_pretrained, networks, paper, records, study
 from lenet1998.errors import UserError
 from lenet1998.online import squash
 from lenet1998.recipes import LENET5_1998, LENET5_DISTORTED, MODERN_LENET5, Initialisation
@@ -339,6 +339,37 @@ def test_the_literal_recipe_fails_as_the_text_says():
     start = measured.of("error_pct", literal.CHOSEN_START)
     assert start[first] < 5 < 15 < start[second]
     assert measured.of("saturated", literal.CHOSEN_START)[second].max() > 0.9
+
+
+def test_smaller_steps_are_nearer_to_figure_5_as_the_text_says():
+    def of(name: str) -> tuple[float, float]:
+        """Mean distance from figure 5, mean test error."""
+        found = records.find(RECORDS, "mnist", name)
+        curves = np.array([[entry["on_the_fly_error_pct"] for entry in record.curve] for record in found])
+        distances = np.sqrt(((curves - [error for _, error, _ in paper.FIGURE_5[:20]]) ** 2).mean(axis=1))
+        return distances.mean(), np.mean([record.curve[-1]["test_error_pct"] for record in found])
+
+    chosen = of(LENET5_1998.name)
+    for name in ("change-top-2", "change-top-4", "change-rates-halved"):
+        assert all(ours < theirs for ours, theirs in zip(of(name), chosen, strict=True))
+    others = (line.recipe for line in study.single_changes() if line.recipe.passes == paper.PASSES)
+    assert min((of(recipe.name)[0], recipe.name) for recipe in others)[1] == "change-top-4"
+    assert "the test error lower; nearest is 4." in TEXT
+
+
+def test_the_paper_read_literally_wakes_late_as_the_text_says():
+    names = [
+        f"{name}{validated}" for name in ("lenet5-literal", literal.PRINTED_RANGE) for validated in ("", "-validated")
+    ]
+    runs = {name: records.find(RECORDS, "mnist", name) for name in names}
+    assert [len(found) for found in runs.values()] == [3] * 4
+    curves = {name: [[entry["on_the_fly_error_pct"] for entry in run.curve] for run in runs[name]] for name in names}
+    assert min(error for name in names[:2] for curve in curves[name] for error in curve[:5]) > 88
+    assert min(error for name in names for curve in curves[name] for error in curve[:2]) > 88
+    ends = [curve[-1] for found in curves.values() for curve in found]
+    number = ("none", "one", "two", "three", "four", "five", "six")[sum(end < 10 for end in ends)]
+    said = " ".join(TEXT.split())
+    assert f"{number} end with fewer than 10% wrong on the fly, the best of them with {min(ends):.1f}%" in said
 
 
 def test_other_networks_have_the_parameters_that_the_text_gives():
