@@ -353,21 +353,21 @@ def _nearest_text(found: Sequence[Measured]) -> str:
 def _beyond_text(measured: Sequence[Measured]) -> str:
     """Which changes matter, by a measure that three seeds are enough for; empty where no line is beyond."""
     kinds = (
-        ("further from figure 5", lambda line: line.distance, 1),
-        ("nearer to it", lambda line: line.distance, -1),
-        ("worse on the test digits", lambda line: line.test, 1),
-        ("better on them", lambda line: line.test, -1),
+        ("Further from figure 5", lambda line: line.distance, 1),
+        ("Nearer to figure 5", lambda line: line.distance, -1),
+        ("Worse on the test digits", lambda line: line.test, 1),
+        ("Better on the test digits", lambda line: line.test, -1),
     )
     found = {kind: beyond(measured, values, sign) for kind, values, sign in kinds}
-    parts = [f"{kind}, {', '.join(line.name for line in lines)}" for kind, lines in found.items() if lines]
+    parts = [f"{kind}: {'; '.join(line.name for line in lines)}." for kind, lines in found.items() if lines]
     if not parts:
         return ""
     fewest = min(len(line.records) for lines in found.values() for line in lines)
     # Of all orders of the seeds, those with the line's first and those with them last.
     chance = math.comb(len(measured[0].records) + fewest, fewest) / 2
     return (
-        f"Every seed beyond every seed of the chosen recipe (with {fewest} seeds, for a single line and quantity, once "
-        f"in {chance:.0f} by chance): {'; '.join(parts)}."
+        "Every seed is beyond every seed of the chosen recipe in these (by chance, for a single line of "
+        f"{fewest} seeds and a single quantity, once in {chance:.0f}). {' '.join(parts)}"
     )
 
 

@@ -240,10 +240,10 @@ def test_lines_beyond_all_seeds_of_the_chosen_recipe_are_named():
         *[made("change-eq8", seed, 9020, [90.0] * 20) for seed in range(3)],  # does not train
     )
     assert (
-        "Every seed beyond every seed of the chosen recipe (with 3 seeds, for a single line and quantity, once in 18 "
-        "by chance): further from figure 5, distance: whole, curvature at the top 2; nearer to it, curvature at the "
-        "top: 2; worse on the test digits, distance: whole, curvature at the top 2; better on them, criterion: "
-        "equation 9, j = 1." in notes(found)
+        "Every seed is beyond every seed of the chosen recipe in these (by chance, for a single line of 3 seeds and a "
+        "single quantity, once in 18). Further from figure 5: distance: whole, curvature at the top 2. Nearer to "
+        "figure 5: curvature at the top: 2. Worse on the test digits: distance: whole, curvature at the top 2. Better "
+        "on the test digits: criterion: equation 9, j = 1." in notes(found)
     )
     few = gathered(*several("lenet5", [95, 96]), *several("change-whole", [106, 107, 120]))
     assert "beyond" not in notes(few) and "beyond" not in notes(gathered(*several("lenet5", [95] * 3)))
@@ -391,4 +391,4 @@ def test_the_table_is_what_the_committed_records_say(tmp_path: Path):
         assert {name for name, row in rows.items() if row[f"{quantity}_p"]} == set(p_values)
         for name, p in p_values.items():
             shown = [float(rows[name][f"{quantity}_{column}"]) for column in ("p", "p_holm", "differs")]
-            assert shown == pytest.approx([p, together[name], together[name] < 0.05], rel=1e-3)
+            assert shown == pytest.approx([p, together[name], float(together[name] < 0.05)], rel=1e-3)
