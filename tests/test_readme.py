@@ -294,7 +294,7 @@ def test_the_training_curve_of_figure_5_falls_more_slowly_as_the_text_says():
         low, high = prediction_interval([curve[number - 1]["on_the_fly_error_pct"] for curve in curves])
         assert (high < theirs - paper.FIGURE_5_RESOLUTION_PCT) == (number >= 6), number
         assert (low > theirs + paper.FIGURE_5_RESOLUTION_PCT) == (number == 2), number
-    assert "figure 5: in the second pass it is lower, from the sixth on it falls more\n  slowly." in TEXT
+    assert "figure 5: in the second pass it is lower, from the sixth on it falls more slowly." in " ".join(TEXT.split())
 
 
 def test_the_samples_recorded_run_ends_as_the_text_says():
