@@ -24,6 +24,7 @@ reproduce --table screening --seeds 3 --record --only study-half-j10-k1.2-consta
 # The results: both networks, then training-set sizes and distortions, then single changes.
 reproduce --table 1 --seeds 10 --record
 reproduce --figure 6 --seeds 5 --record
+reproduce --table 3 --seeds 10 --record --only lenet5-distorted
 reproduce --table 2 --seeds 3 --record
 reproduce --table 2 --seeds 10 --record --only change-top-4  # of the single changes the nearest to figure 5
 
